@@ -1,0 +1,1 @@
+"""minitune: music composed by rule, in the layout of MagnaTagATune, so that every clone has a dataset."""

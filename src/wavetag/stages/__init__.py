@@ -1,0 +1,1 @@
+"""The scripts that the pipeline runs, one a stage: paths and parameters in, files out."""
