@@ -1,0 +1,147 @@
+"""Settings: read from ``params.yaml``, checked as a whole before anything runs, one config at a time."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LEAST_FRAMES = 16  # what two max-poolings by 4 need
+
+PARAMS = Path("params.yaml")
+SCHEMA = Path("workflow/schemas/params.schema.yaml")
+
+
+class ParamsError(ValueError):
+    """Settings that cannot be: each line names the key, what was given, and what is allowed."""
+
+
+def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, Any]:
+    """Read and check the settings of a pipeline.
+
+    Raises:
+        ParamsError: with a line for each thing that is wrong.
+    """
+    path = Path(path)
+    params = _read_yaml(path)
+    problems = list(schema_problems(params, _read_yaml(Path(schema))))
+    if not problems:
+        problems = list(_impossible(params))
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
+    return params
+
+
+def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path = SCHEMA) -> dict[str, Any]:
+    """The settings of a suite: ``params`` with the experiments of ``folder/params.yaml`` in place of its own."""
+    path = Path(folder) / "params.yaml"
+    suite = _read_yaml(path)
+    if not isinstance(suite, dict) or set(suite) != {"experiments"}:
+        raise ParamsError(f"{path}: a suite has one section, experiments; {suite!r} was given")
+    merged = {**params, **suite, "tables": {name: [] for name in params["tables"]}}
+    problems = list(schema_problems(merged, _read_yaml(Path(schema)))) or list(_impossible(merged))
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
+    return merged
+
+
+def config(params: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One experiment with every default filled in.
+
+    Raises:
+        ParamsError: there is no experiment of that name.
+    """
+    experiments = params["experiments"]
+    if name not in experiments:
+        raise ParamsError(f"experiments: there is no {name!r}; there are {', '.join(experiments)}")
+    return {**params["defaults"], **experiments[name]}
+
+
+def window_samples(params: Mapping[str, Any]) -> int:
+    """Samples in a window."""
+    return params["prepare"]["clip_samples"] // params["prepare"]["windows"]
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: no such file; the pipeline is run from the repository's top folder") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice is an error: the second would silently win."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    """What in ``value`` the JSON schema refuses, a sentence each: the key, what was given, what is allowed."""
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(schema).iter_errors(value)
+    for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
+        key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
+        yield f"{key}: {_sentence(error)}"
+
+
+def _sentence(error: Any) -> str:
+    rule, given, allowed = error.validator, error.instance, error.validator_value
+    if rule == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = ", ".join(repr(key) for key in given if key not in known)
+        return f"unknown key {unknown}; allowed are {', '.join(known)}"
+    if rule == "required":
+        return f"{', '.join(repr(key) for key in allowed if key not in given)} is missing"
+    if rule == "enum":
+        return f"{given!r} is not allowed; allowed are {', '.join(map(str, allowed))}"
+    if rule == "type":
+        hint = ""
+        if isinstance(given, str) and allowed in ("number", "integer") and _is_number(given):
+            hint = " (YAML 1.1 reads a number such as 1e-3 as text: write 1.0e-3 or 0.001, without quotes)"
+        return f"{given!r} is not of type {allowed}{hint}"
+    if rule in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+        return f"{given!r} is not allowed; {words.get(rule, 'less than')} {allowed} is"
+    return error.message
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
+    """What no schema can say: values that are each allowed, but not together."""
+    prepare, split = params["prepare"], params["split"]
+    if prepare["clip_samples"] % prepare["windows"]:
+        yield f"prepare.windows: {prepare['windows']} windows do not divide {prepare['clip_samples']} samples evenly"
+    folders = [folder for name in ("train", "valid", "test") for folder in split[name]]
+    for folder in sorted({folder for folder in folders if folders.count(folder) > 1}):
+        yield f"split: part {folder!r} stands in two of train, valid and test"
+    for table, names in params["tables"].items():
+        for name in names:
+            if name not in params["experiments"]:
+                yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
+    window = window_samples(params)
+    for name in params["experiments"]:
+        settings = config(params, name)
+        needed = 1 if settings["frontend"] == "flat" else LEAST_FRAMES
+        least = settings["length"] + (needed - 1) * settings["stride"]
+        if window < least:
+            yield (
+                f"experiments.{name}: length {settings['length']} with stride {settings['stride']} needs windows of"
+                f" {least} samples or more, for {needed} frames; a window has {window}"
+            )

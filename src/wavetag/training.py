@@ -1,0 +1,308 @@
+"""Training: one network from one seed, an epoch at a time, stopped and taken up again at any epoch's end.
+
+Minibatches of clips, binary cross-entropy, plain SGD with momentum; the validation clips choose the epoch. Reads from top
+to bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop).
+"""
+
+import ctypes
+import ctypes.util
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wavetag import files, networks, scoring
+from wavetag.splits import Split
+
+SELECT = ("loss", "roc_auc", "last")
+FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
+
+
+class Diverged(RuntimeError):
+    """The loss was not a finite number before one epoch was done."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of one split, as batches.
+
+    Attributes:
+        array: int16 [clips, samples], may be memory-mapped.
+        split: which rows of it, with their labels.
+    """
+
+    array: np.ndarray
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def samples(self, chosen: np.ndarray) -> torch.Tensor:
+        """int16 [chosen, samples]. The array is read in the order of its rows, which a disk prefers."""
+        rows = self.split.clips["row"].to_numpy()[chosen]
+        order = np.argsort(rows, kind="stable")
+        samples = np.empty((len(rows), self.array.shape[1]), dtype=np.int16)
+        for position in order:
+            samples[position] = self.array[rows[position]]
+        return torch.from_numpy(samples)
+
+    def windows(self, chosen: np.ndarray) -> torch.Tensor:
+        """int64 [chosen]: windows that are not wholly padding."""
+        return torch.from_numpy(self.split.clips["windows"].to_numpy(dtype=np.int64)[chosen])
+
+    def labels(self, chosen: np.ndarray) -> torch.Tensor:
+        """float32 [chosen, tags]."""
+        return torch.from_numpy(self.split.labels[chosen].astype(np.float32))
+
+
+def batches(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Consecutive pieces of ``order``, the last one shorter where it does not divide."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+class Fronts:
+    """What the trunk sees of each clip: computed at each call, or once where there is nothing to learn before the trunk.
+
+    The spectrogram of a clip is the same in every epoch. Kept, if it fits into ``FRONT_BYTES``, it costs its FFTs once.
+    """
+
+    def __init__(self, network: networks.Tagger, clips: Clips, device: torch.device):
+        self.network, self.clips, self.device = network, clips, device
+        learned = any(True for _ in network.frontend.parameters())
+        size = len(clips) * clips.array.shape[1] // network.window_samples
+        size *= network.frontend.channels * network.frontend.frames * 4
+        self.kept = None if learned or size > FRONT_BYTES else self._compute()
+
+    @torch.no_grad()
+    def _compute(self) -> torch.Tensor:
+        pieces = [self._front(chosen) for chosen in batches(np.arange(len(self.clips)), 1)]
+        return torch.cat(pieces)
+
+    def _front(self, chosen: np.ndarray) -> torch.Tensor:
+        return self.network.front(self.clips.samples(chosen).to(self.device))
+
+    def __call__(self, chosen: np.ndarray) -> torch.Tensor:
+        """[chosen, windows, channels, frames]."""
+        return self._front(chosen) if self.kept is None else self.kept[torch.from_numpy(chosen)]
+
+
+@torch.no_grad()
+def predict(network: networks.Tagger, clips: Clips, device: torch.device, fronts: Fronts | None = None) -> np.ndarray:
+    """Tag probabilities of every clip, float32 [clips, tags], the network in evaluation mode.
+
+    A clip's result does not depend on the clips beside it: batch norm and dropout are off.
+    """
+    network.eval()
+    fronts = fronts or Fronts(network, clips, device)
+    predictions = [
+        network.tag(fronts(chosen), clips.windows(chosen).to(device)).cpu()
+        for chosen in batches(np.arange(len(clips)), 10)
+    ]
+    return torch.cat(predictions).numpy()
+
+
+def cross_entropy(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Binary cross-entropy, the mean over clips and tags; a logarithm is cut at -100, as in torch."""
+    predictions = predictions.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        positive = np.maximum(np.log(predictions), -100)
+        negative = np.maximum(np.log1p(-predictions), -100)
+    return float(-np.mean(labels * positive + (1 - labels) * negative))
+
+
+def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """Loss and mean ROC-AUC over the tags that are defined (NaN where no tag is)."""
+    roc_auc = scoring.macro_mean(scoring.roc_auc(labels, predictions))
+    return {"loss": cross_entropy(labels, predictions), "roc_auc": float(roc_auc)}
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory, and not to give it back to the system after each operation.
+
+    A step's tensors of some 15 MB are else mapped, zeroed and unmapped anew each time, which doubles the time of a step
+    on a CPU. Does nothing under another C library.
+    """
+    library = ctypes.util.find_library("c")
+    mallopt = getattr(ctypes.CDLL(library), "mallopt", None) if library else None
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)
+
+
+@dataclass
+class Training:
+    """All that one seed's training is, between two epochs."""
+
+    network: networks.Tagger
+    optimizer: torch.optim.Optimizer
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Write everything that the next epoch depends on, whole or not at all."""
+        state = {
+            "fingerprint": fingerprint,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "history": self.history,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+        }
+        with files.written_whole(path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path: Path, fingerprint: str, device: torch.device) -> bool:
+        """Take up what ``save`` wrote, if it is there, whole, and of the same training."""
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, weights_only=True, map_location=device)
+        except Exception as error:  # a damaged checkpoint costs time, no more: say so and begin again
+            print(f"{path}: not a whole checkpoint ({type(error).__name__}); this seed starts from its beginning")
+            return False
+        if state.get("fingerprint") != fingerprint:
+            return False
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"].cpu())
+        self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
+        self.seconds = state["seconds"]
+        return True
+
+    def is_best(self, select: str) -> bool:
+        """Whether the latest epoch is the one to keep so far, by the rule ``select``."""
+        if select == "last" or not self.best:
+            return True
+        earlier, latest = self.history[:-1], self.history[-1]
+        if select == "loss":
+            return latest["valid_loss"] < min(epoch["valid_loss"] for epoch in earlier)
+        return latest["valid_roc_auc"] > max(epoch["valid_roc_auc"] for epoch in earlier)
+
+
+def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips, about: Mapping[str, Any]) -> str:
+    """A short name for all that a training's result depends on: a checkpoint of anything else is not taken up."""
+    digest = hashlib.sha256(json.dumps([dict(config), seed, dict(about), torch.__version__], sort_keys=True).encode())
+    for clips in (train, valid):
+        digest.update(clips.split.clips["row"].to_numpy().tobytes() + clips.split.labels.tobytes())
+    for module in ("frontends", "networks", "scaling", "training"):
+        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    filename = getattr(train.array, "filename", None)
+    if filename is not None:
+        status = os.stat(filename)
+        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def learning_rate(config: Mapping[str, Any], epoch: int) -> float:
+    """Of an epoch, counted from 1: multiplied by ``decay`` after every ``decay_every`` epochs."""
+    return config["learning_rate"] * config["decay"] ** ((epoch - 1) // config["decay_every"])
+
+
+def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train: Clips, fronts: Fronts) -> dict:
+    """One pass over the training clips in an order drawn from (seed, epoch). Returns the epoch's loss and ROC-AUC."""
+    network, optimizer, device = training.network, training.optimizer, fronts.device
+    epoch = len(training.history) + 1
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(len(train))
+    predicted = np.zeros(train.split.labels.shape, dtype=np.float32)
+    network.train()
+    for chosen in batches(order, config["batch_size"]):
+        windows, labels = train.windows(chosen).to(device), train.labels(chosen).to(device)
+        predictions = network.tag(fronts(chosen), windows)
+        loss = networks.loss(predictions, windows, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if predictions.dim() == 3:  # one prediction a window
+            predictions = networks.mean_over_windows(predictions, windows)
+        predicted[chosen] = predictions.detach().cpu().numpy()
+    if not np.isfinite(predicted).all():
+        return {"loss": math.nan, "roc_auc": math.nan}
+    return scores(train.split.labels, predicted)
+
+
+def run(
+    config: Mapping[str, Any],
+    seed: int,
+    train: Clips,
+    valid: Clips,
+    statistics: dict[str, float],
+    sample_rate: int,
+    window_samples: int,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    report: Callable[[dict[str, float], float], None] = lambda epoch, seconds_left: None,
+) -> Training:
+    """Train one network from one seed.
+
+    Args:
+        config: one experiment, with every default filled in.
+        seed: of the first weights, the order of the clips, and dropout.
+        train, valid: clips of the two splits.
+        statistics: of the training clips.
+        sample_rate: in Hz.
+        window_samples: samples a window.
+        checkpoint: a file written after each epoch and taken up at the start, if it is of the same training.
+        device: where the network is.
+        report: called after each epoch with its row of the history and the seconds that are left by the look of it.
+
+    Returns:
+        The training at its end. ``history`` has a row an epoch; ``best`` holds the chosen epoch's weights. Where the loss
+        stops being a finite number, training ends there and the best epoch before it counts.
+
+    Raises:
+        Diverged: that was in the first epoch.
+    """
+    device = torch.device(device)
+    if device.type == "cpu":
+        keep_memory()
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(seed)
+    network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=config["learning_rate"], momentum=config["momentum"])
+    training = Training(network, optimizer)
+    about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
+    name = fingerprint(config, seed, train, valid, about)
+    if checkpoint is not None:
+        training.restore(Path(checkpoint), name, device)
+    finished = len(training.history) >= config["epochs"]
+    fronts = None if finished else [Fronts(network, clips, device) for clips in (train, valid)]
+    while len(training.history) < config["epochs"]:
+        started = time.monotonic()
+        epoch = len(training.history) + 1
+        in_train = train_epoch(training, config, seed, train, fronts[0])
+        if not math.isfinite(in_train["loss"]):
+            break
+        in_valid = scores(valid.split.labels, predict(network, valid, device, fronts[1]))
+        row = {"seed": seed, "epoch": epoch, "learning_rate": learning_rate(config, epoch)}
+        row |= {f"train_{key}": value for key, value in in_train.items()}
+        row |= {f"valid_{key}": value for key, value in in_valid.items()}
+        training.history.append(row)
+        if training.is_best(config["select"]):
+            training.best = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+            training.best_epoch = epoch
+        training.seconds.append(time.monotonic() - started)
+        if checkpoint is not None:
+            training.save(Path(checkpoint), name)
+        report(row, (config["epochs"] - epoch) * float(np.median(training.seconds)))
+    if not training.history:
+        raise Diverged(
+            f"seed {seed}: the loss was not a finite number in the first epoch; learning_rate {config['learning_rate']}"
+            f" with momentum {config['momentum']} and scaling {config['scaling']} may be too much for this front end"
+        )
+    return training

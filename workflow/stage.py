@@ -1,0 +1,28 @@
+"""Run one stage of the pipeline: ``python workflow/stage.py STAGE [ARGUMENTS]``, from the repository's top folder.
+
+The one thing that dvc.yaml calls. It makes sure that the code beside it is what runs, and that the Python it runs under
+is the project's own.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+STAGES = sorted(path.stem for path in (SOURCE / "wavetag" / "stages").glob("[a-z]*.py"))
+
+if __name__ == "__main__":
+    # The copy beside this file, not the installed one: `dvc exp run --temp` runs a copy of the repository.
+    sys.path.insert(0, str(SOURCE))
+    if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
+        sys.exit(f"usage: python workflow/stage.py STAGE [ARGUMENTS]; the stages are {', '.join(STAGES)}")
+    stage = sys.argv.pop(1)
+    try:
+        module = importlib.import_module(f"wavetag.stages.{stage}")
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{stage}: {sys.executable} has no package {error.name!r}: it is not the project's Python. Run `make all`, or"
+            " `make setup` once and then `source .venv/bin/activate` before snakemake and dvc."
+        )
+    sys.argv[0] = f"workflow/stage.py {stage}"
+    sys.exit(module.main())
