@@ -2,8 +2,8 @@
 
 python benchmarks/minitune_peers.py DATASET [--clips 200] [--networks musicnn fcn]
 
-Prints ROC-AUC by tag, best first, and the mean: the check of minitune's sound from outside. The networks are not part of
-the project (see tests/peer_networks.py).
+Prints ROC-AUC by tag, best first, and the mean: the check of minitune's sound from outside. The networks
+are not part of the project (see tests/peer_networks.py).
 """
 
 import argparse
@@ -24,9 +24,7 @@ def main():
     parser.add_argument("dataset", type=Path, help="folder with annotations_final.csv and the MP3s")
     parser.add_argument("--clips", type=int, help="score so many clips, spread evenly (default: all)")
     parser.add_argument("--networks", nargs="+", choices=peer_networks.NETWORKS, default=["musicnn"])
-    parser.add_argument(
-        "--peers", type=Path, default=peer_networks.PEERS, help="folder of the networks' weights"
-    )
+    parser.add_argument("--peers", type=Path, default=peer_networks.PEERS, help="folder of the weights")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.networks:

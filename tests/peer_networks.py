@@ -1,8 +1,8 @@
 """Two published taggers rebuilt to hold the weights that Won et al. trained on the real MagnaTagATune.
 
-FCN (Choi et al. 2016) and musicnn (Pons et al. 2018), in the variants of Won et al., "Evaluation of CNN-based Automatic
-Music Tagging Models", SMC 2020. The weights are not part of the project: `PEERS` says where they are looked for, and what
-uses them skips where they are absent.
+FCN (Choi et al. 2016) and musicnn (Pons et al. 2018), in the variants of Won et al., "Evaluation of
+CNN-based Automatic Music Tagging Models", SMC 2020. The weights are not part of the project: `PEERS` says
+where they are looked for, and what uses them skips where they are absent.
 """
 
 from pathlib import Path
@@ -19,14 +19,18 @@ PEERS = Path(__file__).resolve().parents[2] / "shared" / "peers"
 SAMPLE_RATE = 16_000
 FFT, HOP, BANDS = 512, 256, 96
 
-# The networks' output order: the 50 most frequent tags of MagnaTagATune, most frequent first. Not by the alphabet:
-# so read, the one real clip (techno) would be 'cello', and 200 generated clips scored .49 where this order gave .72.
-TAGS = (
-    "guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat, violin, vocal, synth, "
-    "female, indian, opera, male, singing, vocals, no vocals, harpsichord, loud, quiet, flute, woman, male vocal, "
-    "no vocal, pop, soft, sitar, solo, man, classic, choir, voice, new age, dance, male voice, female vocal, beats, harp, "
-    "cello, no voice, weird, country, metal, female voice, choral"
-).split(", ")
+# The networks' output order: the 50 most frequent tags of MagnaTagATune, most frequent first. Not by the
+# alphabet: so read, the one real clip (techno) would be 'cello', and 200 generated clips score .49 for .72.
+# fmt: off
+TAGS = [
+    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano",
+    "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing",
+    "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal",
+    "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice", "new age", "dance",
+    "male voice", "female vocal", "beats", "harp", "cello", "no voice", "weird", "country", "metal",
+    "female voice", "choral",
+]
+# fmt: on
 
 
 class Spectrogram(nn.Module):
@@ -153,7 +157,7 @@ NETWORKS = {"fcn": FCN, "musicnn": Musicnn}
 
 
 def load_network(name, folder=PEERS):
-    """The network `name` ("fcn" or "musicnn") with its published weights; every tensor must find its place."""
+    """The network `name` ("fcn" or "musicnn") with its published weights; every tensor finds its place."""
     network = NETWORKS[name]()
     weights = torch.load(Path(folder) / f"sota_mtat_{name}.pth", weights_only=True, map_location="cpu")
     network.load_state_dict(weights, strict=True)
@@ -177,10 +181,10 @@ def predict_tags(network, path):
 
 
 def score_dataset(network, folder, clips=None):
-    """ROC-AUC of each tag in `TAGS` on a dataset in MagnaTagATune's layout, its own annotations taken as the truth.
+    """ROC-AUC of each tag in `TAGS` on a dataset in MagnaTagATune's layout, its annotations being the truth.
 
-    `clips`: how many clips, spread evenly over the table; all by default. Returns {tag: (ROC-AUC, positives)} for the tags
-    with at least two positive and two negative clips among them.
+    `clips`: how many clips, spread evenly over the table; all by default. Returns {tag: (ROC-AUC, positives)}
+    for the tags with at least two positive and two negative clips among them.
     """
     folder = Path(folder)
     table = pandas.read_csv(folder / "annotations_final.csv", sep="\t")
