@@ -50,3 +50,22 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays as .npz: the same arrays always give the same bytes."""
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON. Raises ``ValueError`` that names the file if it is not there or not whole."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid JSON: {error}") from error
+
+
+def rounded(value: Any, decimals: int) -> Any:
+    """``value`` with every float in it rounded, in dicts and lists too: figures that a person reads and compares."""
+    if isinstance(value, dict):
+        return {key: rounded(item, decimals) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item, decimals) for item in value]
+    return round(float(value), decimals) if isinstance(value, float | np.floating) else value

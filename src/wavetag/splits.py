@@ -74,7 +74,7 @@ def make(
     labels = tags.labels(annotated, annotations.tags, vocabulary)
     table["split"] = table["part"].map(part_split)
     table["windows"] = -(-table["samples"] // window_samples)
-    kept = table["split"].notna().to_numpy()
+    kept = table["split"].notna().to_numpy(copy=True)
     if population == "tagged":
         kept &= labels.any(axis=1)
     elif population != "all":

@@ -139,6 +139,17 @@ def keep_memory() -> None:
         mallopt(mmap_max, 0)
 
 
+def _random_state() -> list[torch.Tensor]:
+    """The state of torch's generators: the CPU's, then each GPU's."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+
+
+def _set_random_state(state: list[torch.Tensor]) -> None:
+    torch.set_rng_state(state[0].cpu())
+    if state[1:]:
+        torch.cuda.set_rng_state_all([one.cpu() for one in state[1:]])
+
+
 @dataclass
 class Training:
     """All that one seed's training is, between two epochs."""
@@ -156,7 +167,7 @@ class Training:
             "fingerprint": fingerprint,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
+            "random": _random_state(),
             "history": self.history,
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -178,7 +189,7 @@ class Training:
             return False
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"].cpu())
+        _set_random_state(state["random"])
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self.seconds = state["seconds"]
         return True

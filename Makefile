@@ -1,0 +1,45 @@
+# `make all`: set up, then the whole pipeline. `make test`: set up, then the tests. Needs GNU make and Python >= 3.11.
+PYTHON ?= python3
+CORES ?= 4
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: all flat setup test lint format clean
+
+all: setup
+	@$(call unlock)
+	@$(BIN)/snakemake --cores $(CORES) all
+
+flat: setup
+	@$(call unlock)
+	@$(BIN)/snakemake --cores $(CORES) flat
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the locked packages into $(VENV) (once; one to two minutes) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: setup
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+# A run that was killed leaves Snakemake's lock behind.
+define unlock
+if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ] && ! pgrep -f "$(BIN)/snakemake" >/dev/null; then \
+  $(BIN)/snakemake --unlock --quiet >/dev/null 2>&1 || true; fi
+endef

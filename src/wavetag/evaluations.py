@@ -1,0 +1,41 @@
+"""Evaluations: what a config predicted for the test clips, and how that was scored, in one file."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavetag import files
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One config on the test clips.
+
+    Attributes:
+        predictions: float32 [seeds, clips, tags], in the order of the split's test clips and tags.
+        metrics: the scores, as in ``metrics/NAME.json``.
+    """
+
+    predictions: np.ndarray
+    metrics: dict[str, Any]
+
+
+def write(path: str | Path, predictions: np.ndarray, metrics: Mapping[str, Any]) -> None:
+    """Write predictions and metrics as one .npz, whole or not at all."""
+    files.write_arrays(path, predictions=predictions.astype(np.float32), metrics=np.array(json.dumps(dict(metrics))))
+
+
+def read(path: str | Path) -> Evaluation:
+    """Read what ``write`` wrote. Raises ``ValueError`` that names the file if it is not there or not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Evaluation(arrays["predictions"], json.loads(str(arrays["metrics"])))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file: evaluate this config first") from error
+    except (KeyError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a whole evaluation ({error}): evaluate this config again") from error

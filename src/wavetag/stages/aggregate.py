@@ -1,0 +1,90 @@
+"""aggregate: the tables, from the evaluation of every config in params.yaml."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wavetag import evaluations, files, params, published, scoring, splits, tables
+from wavetag.stages import say, stage
+
+DECIMALS = 6
+FLAT_COMMAND = "snakemake --cores 4 flat"
+
+
+def flat_rows(results: dict[str, Any], suite: dict[str, Any]) -> pd.DataFrame:
+    """The rows of the replication's own spectrogram: scored if the suite was run, else saying that it was not."""
+    names = list(suite["experiments"])
+    measured = {name: evaluations.Evaluation(None, results[name]) for name in names if name in results}
+    rows = [
+        tables.table([name], suite, measured, published.REGULARISATION, {})
+        if name in measured
+        else pd.DataFrame([tables.waiting(name, params.config(suite, name), FLAT_COMMAND)])
+        for name in names
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def what_shows(evaluated: dict[str, evaluations.Evaluation], test: splits.Split, settings: dict[str, Any]) -> str:
+    """A sentence on the smallest difference between two configs that this test set can show."""
+    smallest = scoring.smallest_detectable_difference(
+        test.labels,
+        evaluated["base"].predictions,
+        evaluated["raw_bn"].predictions,
+        groups=test.clips["artist"].to_numpy(),
+        resamples=settings["resamples"],
+        seed=settings["seed"],
+    )
+    return (
+        f"The smallest difference of mean ROC-AUC between two configs such as base and raw_bn that these"
+        f" {len(test)} test clips by {test.clips['artist'].nunique()} artists can show (two-sided 5 %, power 80 %):"
+        f" {smallest:.3f}."
+    )
+
+
+@stage
+def main() -> None:
+    """Write the tables as CSV and as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="folder with the evaluations")
+    parser.add_argument("--split", type=Path, required=True, help="table of the split")
+    parser.add_argument("--baselines", type=Path, required=True, help="scores of the linear models and the ceiling")
+    parser.add_argument("--flat", type=Path, required=True, help="folder of the suite with the flat spectrogram")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
+    arguments = parser.parse_args()
+    settings = params.load()
+    names = list(settings["experiments"])
+    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
+    split = splits.read(arguments.split)
+    test = split.only(splits.TEST)
+    others = {name: metrics for name, metrics in files.read_json(arguments.baselines).items() if metrics}
+
+    first = tables.table(settings["tables"]["table1"], settings, evaluated, published.RAW, others)
+    first["paper_mel"] = first["config"].map(published.PAPER_MEL)
+    second = tables.table(settings["tables"]["table2"], settings, evaluated, published.REGULARISATION, others)
+    flat = flat_rows(files.read_json(arguments.flat / "results.json"), params.load_suite(arguments.flat, settings))
+    second = pd.concat([flat, second], ignore_index=True)
+    pairs = [(name, "base") for name in names if name != "base"] if "base" in names else []
+    compared = tables.comparisons(
+        pairs, evaluated, test.labels, test.clips["artist"].to_numpy(), **settings["evaluate"]
+    )
+
+    above = tables.heading(
+        settings, {name: len(split.only(name)) for name in splits.NAMES}, len(settings["defaults"]["seeds"])
+    )
+    below = what_shows(evaluated, test, settings["evaluate"]) if {"base", "raw_bn"} <= set(names) else ""
+    pages = {
+        "table1": (first, "Table I: length and stride of the strided convolution, raw audio", below),
+        "table2": (second, "Table II: spectrograms and raw audio, batch norm and dropout", below),
+        "comparisons": (compared, "Differences between configs, on the same test clips", ""),
+    }
+    for name, (frame, title, after) in pages.items():
+        files.write_table(arguments.out / f"{name}.csv", frame, decimals=DECIMALS)
+        page = tables.markdown(title, above, tables.readable(frame, tables.TITLES[name]), after)
+        files.write_text(arguments.out / f"{name}.md", page)
+    say(f"aggregate: {len(names)} configs in {arguments.out}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

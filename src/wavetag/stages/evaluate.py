@@ -1,0 +1,62 @@
+"""evaluate: the networks of one config on the test clips, once."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wavetag import clips, evaluations, files, params, scoring, splits
+from wavetag.stages import say, stage
+
+DECIMALS = 6
+
+
+@stage
+def main() -> None:
+    """Predict the test clips' tags with every seed's network and score the predictions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder with the networks")
+    parser.add_argument("--clips", type=Path, required=True, help="array of the prepared clips")
+    parser.add_argument("--split", type=Path, required=True, help="table of the split")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="scores to write")
+    parser.add_argument("--tags", type=Path, required=True, help="scores tag by tag, to write")
+    arguments = parser.parse_args()
+    settings = params.load()["evaluate"]
+
+    import torch
+
+    from wavetag import networks, tagger, training
+
+    torch.set_num_threads(1)  # so that the predictions do not depend on how many threads a job is given
+    training.keep_memory()
+    about = tagger.about(arguments.model)
+    test = splits.read(arguments.split, only=[splits.TEST])
+    of_test = training.Clips(clips.open_array(arguments.clips), test)
+    seeds = about["config"]["seeds"]
+    loaded = [tagger.load(arguments.model, seed) for seed in seeds]
+    predictions = np.stack([training.predict(network, of_test, torch.device("cpu")) for network in loaded])
+    scores = scoring.score_table(
+        test.labels, predictions, test.tags, test.clips["artist"].to_numpy(), settings["resamples"], settings["seed"]
+    )
+    chosen = [about["chosen_epochs"][str(seed)] for seed in seeds]
+    metrics = {
+        **files.rounded(scores, DECIMALS),
+        "parameters": networks.parameters(loaded[0]),
+        "epochs": about["config"]["epochs"],
+        "chosen_epochs": chosen,
+        "seeds": len(seeds),
+        "test_clips": len(test),
+        "dataset": about["dataset"]["name"],
+    }
+    evaluations.write(arguments.predictions, predictions, metrics)
+    files.write_json(arguments.metrics, metrics)
+    table = pd.DataFrame(scoring.per_tag_table(test.labels, predictions, test.tags))
+    files.write_table(arguments.tags, table, decimals=DECIMALS)
+    low, high = metrics["roc_auc_ci"]
+    say(f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f}) on {len(test)} test clips")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,41 @@
+# Each experiment's networks: trained from every seed, then scored once on the test clips.
+
+
+rule train:
+    input:
+        lambda wildcards: snapshot("train", wildcards.name, wildcards.root),
+        lambda wildcards: code("train", wildcards.root),
+        clips=rules.prepare.output.clips,
+        split=rules.split.output.split,
+        statistics=rules.normalise.output,
+    output:
+        model=directory("{root}models/{name}"),
+        curves="{root}metrics/curves/{name}.csv",
+    log:
+        "{root}logs/train_{name}.log",
+    threads: 1
+    resources:
+        gpu=GPU,
+    params:
+        dvc=DVC,
+    shell:
+        "WAVETAG_GPU={resources.gpu} {params.dvc} {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
+
+
+rule evaluate:
+    input:
+        lambda wildcards: snapshot("evaluate", root=wildcards.root),
+        lambda wildcards: code("evaluate", wildcards.root),
+        model=rules.train.output.model,
+        clips=rules.prepare.output.clips,
+        split=rules.split.output.split,
+    output:
+        predictions="{root}data/predictions/{name}.npz",
+        tags="{root}metrics/tags/{name}.csv",
+        metrics="{root}metrics/{name}.json",
+    log:
+        "{root}logs/evaluate_{name}.log",
+    params:
+        dvc=DVC,
+    shell:
+        "{params.dvc} {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
