@@ -26,8 +26,8 @@ def any_of(*values) -> AnyOf:
 class Part:
     """What one player does: an instrument ('a|b': one of them, drawn a song) and a pattern.
 
-    `level` in dB beside the other parts; `song`: chance that a song has the part; `clip`: chance that it plays
-    in a section of such a song; `style`: style words that it adds; `options` go to the pattern.
+    `level` in dB beside the other parts; `song`: chance that a song has it; `clip`: chance that it
+    plays in a section of such a song; `style`: style words that it adds; `options` go to the pattern.
     """
 
     instrument: str
@@ -64,7 +64,7 @@ def one_of(*lineups) -> OneOf:
 class Genre:
     """A genre: how many clips, what song is played how, by whom.
 
-    `share`: relative share of the clips. `tempo`: beats a minute. `modes`, `progressions`: of `theory`, by '|'.
+    `share`: relative share of the clips. `tempo`: beats a minute. `modes`, `progressions`: of `theory`.
     `level`: dB by which its records differ from the mean (small: loudness should say little about genre).
     `rates`: chances of playing at half, whole and double feel. `timing`: looseness of the players in seconds.
     `voices`: which singers (a key of `voice.SINGERS`). `female`: chance that the artist's singer is a woman.

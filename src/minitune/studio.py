@@ -99,7 +99,7 @@ def distortion(low, high):
     return effect
 
 
-def tremolo(samples, rng):
+def wobble(samples, rng):
     """Effect: the level wobbles, as in an old amplifier or a gated pad."""
     time = np.arange(len(samples), dtype=np.float32) / SAMPLE_RATE
     rate, depth = np.float32(rng.uniform(3, 8)), np.float32(rng.uniform(0.3, 0.8))

@@ -299,7 +299,7 @@ def sing(notes, style: str, singer: str, formants: float, rng: np.random.Generat
     sounding = np.flatnonzero(tracks.level > 0)
     out = np.zeros((FRAMES + 4, HOP), np.float32)
     if len(sounding):
-        # A frame: Hann window in the middle of the FFT's buffer, filtered without phase, overlapped and added.
+        # A frame: Hann window in the middle of the FFT's buffer, filtered without phase, overlapped.
         padded = np.pad(source, (HOP, HOP))
         framed = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][sounding]
         frames = np.zeros((len(sounding), SIZE), np.float32)
