@@ -42,7 +42,8 @@ def make_dataset(folder: Path, clips: int = 64, seconds: float = 2.0) -> Path:
     rows, information = [], []
     for clip in range(clips):
         high = clip % 2
-        path = f"{PARTS[(clip // 2) % 16]}/artist_{clip // 8}-album_{clip // 4}-01-song_{clip // 2}-{30 * high}-{30 * high + 29}.mp3"
+        song, start = clip // 2, 30 * high
+        path = f"{PARTS[song % 16]}/artist_{clip // 8}-album_{clip // 4}-01-song_{song}-{start}-{start + 29}.mp3"
         write_mp3(folder / path, tone(1800.0 if high else 200.0, seconds, rng))
         labels = (rng.random(len(names)) < 0.1).astype(int)
         labels[names.index("flute")], labels[names.index("bass")] = high, 1 - high

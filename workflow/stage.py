@@ -21,8 +21,8 @@ if __name__ == "__main__":
         module = importlib.import_module(f"wavetag.stages.{stage}")
     except ModuleNotFoundError as error:
         sys.exit(
-            f"{stage}: {sys.executable} has no package {error.name!r}: it is not the project's Python. Run `make all`, or"
-            " `make setup` once and then `source .venv/bin/activate` before snakemake and dvc."
+            f"{stage}: {sys.executable} has no package {error.name!r}: it is not the project's Python. Run `make all`,"
+            " or `make setup` once and then `source .venv/bin/activate` before snakemake and dvc."
         )
     sys.argv[0] = f"workflow/stage.py {stage}"
     sys.exit(module.main())

@@ -17,7 +17,18 @@ import pandas as pd
 from wavetag import audio, files
 
 OK, MISSING, UNDECODABLE = "ok", "missing", "undecodable"
-MANIFEST_COLUMNS = ("row", "clip_id", "path", "part", "artist", "album", "song", "samples", "status", "reason")
+MANIFEST_COLUMNS = (
+    "row",
+    "clip_id",
+    "path",
+    "part",
+    "artist",
+    "album",
+    "song",
+    "samples",
+    "status",
+    "reason",
+)
 
 
 class DatasetError(ValueError):

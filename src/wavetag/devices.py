@@ -23,7 +23,7 @@ def available() -> list[str]:
 
 @contextmanager
 def lease(devices: Sequence[str], folder: str | Path | None = None, poll: float = 0.5) -> Iterator[str]:
-    """Hold one of ``devices`` for this process alone, waiting until one is free; ``cpu`` if there is none to choose from.
+    """Hold one of ``devices`` for this process alone, once one is free; ``cpu`` if there is none to choose from.
 
     Under Slurm, which assigns devices itself, the first visible one is taken without a lock.
     """

@@ -1,4 +1,6 @@
-"""Front ends: what a window of audio is turned into before the trunk, ``[windows, samples] -> [windows, channels, frames]``.
+"""Front ends: what a window of audio is turned into before the trunk.
+
+``[windows, samples] -> [windows, channels, frames]``.
 
 ``raw`` learns its filters (Dieleman & Schrauwen 2014, section 3.2). The spectrograms have nothing to learn and run on
 the network's device: ``mel`` (section 3.1), ``linear``, and ``flat``, the replication's spectrogram laid end to end.
@@ -100,7 +102,7 @@ class Flat(Linear):
 
 
 def mel_filters(sample_rate: int, fft_size: int, bands: int, lowest: float = 0.0) -> np.ndarray:
-    """Triangular filters of peak 1, evenly spaced on the mel scale 2595 log10(1 + f / 700) from ``lowest`` to half the rate.
+    """Triangular filters of peak 1, evenly spaced on the mel scale 2595 log10(1 + f / 700), up to half the rate.
 
     Returns:
         float64 [bands, fft_size // 2 + 1]. With too short an FFT the lowest bands fall between two frequencies
@@ -156,7 +158,13 @@ FRONTENDS = ("raw", "mel", "linear", "flat")
 
 
 def build(
-    name: str, window_samples: int, sample_rate: int, length: int, stride: int, filters: int, compression: float
+    name: str,
+    window_samples: int,
+    sample_rate: int,
+    length: int,
+    stride: int,
+    filters: int,
+    compression: float,
 ) -> nn.Module:
     """The front end of that name, with attributes ``channels`` and ``frames`` that say what it gives."""
     if name == "raw":

@@ -19,7 +19,7 @@ POOLING = ("predictions", "features", "window_loss")
 
 
 def _same(x: torch.Tensor) -> torch.Tensor:
-    """[windows, channels, frames] padded with zeros so that a convolution of ``CONV_LENGTH`` gives as many frames again.
+    """[windows, channels, frames] padded with zeros: a convolution of ``CONV_LENGTH`` then gives as many frames again.
 
     Padding made explicit costs less than torch's "same" does with an even length, and pads the same: less on the left.
     """
@@ -56,8 +56,8 @@ class Tagger(nn.Module):
     """Samples of clips in, probabilities of tags out.
 
     Args:
-        config: one experiment's settings (``frontend``, ``length``, ``stride``, ``filters``, ``batch_norm``, ``dropout``,
-            ``scaling``, ``compression``, ``pool``), as in ``params.yaml``.
+        config: one experiment's settings (``frontend``, ``length``, ``stride``, ``filters``, ``batch_norm``,
+            ``dropout``, ``scaling``, ``compression``, ``pool``), as in ``params.yaml``.
         statistics: of the training clips, for the scaling.
         tags: how many.
         sample_rate: in Hz.
@@ -65,7 +65,12 @@ class Tagger(nn.Module):
     """
 
     def __init__(
-        self, config: Mapping[str, Any], statistics: dict[str, float], tags: int, sample_rate: int, window_samples: int
+        self,
+        config: Mapping[str, Any],
+        statistics: dict[str, float],
+        tags: int,
+        sample_rate: int,
+        window_samples: int,
     ):
         super().__init__()
         if config["pool"] not in POOLING:

@@ -32,18 +32,28 @@ def statistics(array: np.ndarray, rows: Sequence[int], windows: Sequence[int], w
     for row, number in zip(rows, windows, strict=True):
         samples = array[row, : number * window_samples].astype(np.int64)
         low, high = min(low, int(samples.min())), max(high, int(samples.max()))
-        count, total, squares = count + samples.size, total + int(samples.sum()), squares + int((samples**2).sum())
+        count, total, squares = (
+            count + samples.size,
+            total + int(samples.sum()),
+            squares + int((samples**2).sum()),
+        )
     if low == high:
         raise ValueError(f"every sample of the {len(rows)} training clips is {low}: nothing to scale by")
     mean = total / count
     deviation = math.sqrt(squares / count - mean**2)
-    return {"minimum": low, "maximum": high, "mean": mean, "standard_deviation": deviation, "clips": len(rows)}
+    return {
+        "minimum": low,
+        "maximum": high,
+        "mean": mean,
+        "standard_deviation": deviation,
+        "clips": len(rows),
+    }
 
 
 class Scaling(nn.Module):
     """Affine scaling of samples, for ``log`` followed by sign(x) log(1 + C|x|) / log(1 + C).
 
-    ``minmax`` and ``log`` take the training clips' minimum and maximum to -1 and 1, ``standard`` their mean and standard
+    ``minmax`` and ``log`` take the training clips' extremes to -1 and 1, ``standard`` their mean and standard
     deviation to 0 and 1, ``none`` int16's full scale to -1 and 1, as a decoder gives it. Samples beyond the training
     clips' range are not clipped.
     """

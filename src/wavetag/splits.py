@@ -93,7 +93,7 @@ def write(path: str | Path, split: Split) -> None:
 
 
 def read(path: str | Path, only: Collection[str] = NAMES) -> Split:
-    """Read a split; rows of other splits than ``only`` are dropped at once, so that who trains never holds a test row."""
+    """Read a split. Rows of other splits than ``only`` are dropped at once: who trains never holds a test row."""
     text = {name: str for name in ("clip_id", "path", "part", "artist", "song", "split")}
     table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
     table = table[table["split"].isin(list(only))].reset_index(drop=True)

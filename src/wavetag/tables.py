@@ -1,4 +1,4 @@
-"""Tables: our scores with their spread, the published numbers beside them, and what the differences between configs are.
+"""Tables: our scores with their spread, the published numbers beside them, and the differences between configs.
 
 Ours are of the dataset that stands in the heading. The published ones are MagnaTagATune's.
 """
@@ -31,7 +31,12 @@ BASELINES = {
 # Batch norm x dropout, neither, each and both, for these front ends.
 FACTORIAL = {
     "raw": {"neither": "base", "batch_norm": "raw_bn", "dropout": "raw_dropout", "both": "raw_bn_dropout"},
-    "linear": {"neither": "linear", "batch_norm": "linear_bn", "dropout": "linear_dropout", "both": "linear_bn_dropout"},
+    "linear": {
+        "neither": "linear",
+        "batch_norm": "linear_bn",
+        "dropout": "linear_dropout",
+        "both": "linear_bn_dropout",
+    },
 }
 
 
@@ -87,7 +92,10 @@ def waiting(name: str, config: Mapping[str, Any], command: str) -> dict[str, Any
 
 
 def contrast(
-    coefficients: Mapping[str, float], evaluations: Mapping[str, Evaluation], weights: np.ndarray, truth: np.ndarray
+    coefficients: Mapping[str, float],
+    evaluations: Mapping[str, Evaluation],
+    weights: np.ndarray,
+    truth: np.ndarray,
 ) -> dict[str, float]:
     """A weighted sum of several configs' mean ROC-AUC, with a 95 % bootstrap interval: all on the same resamples.
 
@@ -104,7 +112,12 @@ def contrast(
             estimate += share * float(scoring.macro_mean(scoring.roc_auc(truth, predictions)))
             resampled += share * scoring.macro_mean(scoring.roc_auc(truth, predictions, weights))
     low, high = np.percentile(resampled, [2.5, 97.5])
-    return {"difference": estimate, "low": float(low), "high": float(high), "sd": float(resampled.std(ddof=1))}
+    return {
+        "difference": estimate,
+        "low": float(low),
+        "high": float(high),
+        "sd": float(resampled.std(ddof=1)),
+    }
 
 
 def comparisons(
@@ -173,7 +186,7 @@ def score(row: Mapping[str, Any], name: str) -> str:
 
 
 def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    """A table for reading: the columns asked for, scores with their spread in one cell, dashes where nothing is known."""
+    """A table for reading: the columns asked for, a score and its spread in one cell, a dash where nothing is known."""
     shown = {}
     for column, title in columns.items():
         if column in ("roc_auc", "average_precision"):
@@ -225,5 +238,9 @@ def markdown(title: str, above: str, frame: pd.DataFrame, below: str = "") -> st
     """A Markdown page: a title, a paragraph, a table aligned for reading as plain text too, and a paragraph."""
     widths = [max(len(str(column)), *(len(cell) for cell in frame[column]), 3) for column in frame]
     line = lambda cells: "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + " |"  # noqa: E731
-    rows = [line(frame.columns), line(["-" * width for width in widths]), *(line(row) for row in frame.to_numpy())]
+    rows = [
+        line(frame.columns),
+        line(["-" * width for width in widths]),
+        *(line(row) for row in frame.to_numpy()),
+    ]
     return "\n".join([f"## {title}", "", above, "", *rows, *(["", below] if below else []), ""])

@@ -1,8 +1,8 @@
 """Trained taggers on disk: a folder that says itself what it is.
 
-``config.json`` holds the settings, the tags in order, the sample rate, the statistics that samples are scaled by, and for
-each seed the chosen epoch; ``seed_S_best.safetensors`` and ``seed_S_last.safetensors`` hold weights; ``history.csv`` has
-a row for each seed and epoch.
+``config.json`` holds the settings, the tags in order, the sample rate, the statistics that samples are scaled by, and
+each seed's epoch. ``seed_S_best.safetensors`` and ``seed_S_last.safetensors`` hold weights. ``history.csv`` has a
+row for each seed and epoch.
 """
 
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
 from wavetag import files, networks
@@ -90,4 +89,3 @@ def curves(history: pd.DataFrame) -> pd.DataFrame:
     """Loss and ROC-AUC by epoch, the mean over seeds: what `dvc plots` draws."""
     columns: Sequence[str] = ("train_loss", "valid_loss", "train_roc_auc", "valid_roc_auc")
     return history.groupby("epoch", as_index=False)[list(columns)].mean()
-

@@ -14,17 +14,113 @@ from collections.abc import Sequence
 import numpy as np
 
 STANDARD50 = tuple(
-    "guitar,classical,slow,techno,strings,drums,electronic,rock,fast,piano,ambient,beat,violin,vocal,synth,female,"
-    "indian,opera,male,singing,vocals,no vocals,harpsichord,loud,quiet,flute,woman,male vocal,no vocal,pop,soft,"
-    "sitar,solo,man,classic,choir,voice,new age,dance,male voice,female vocal,beats,harp,cello,no voice,weird,country,"
-    "metal,female voice,choral".split(",")
+    [
+        "guitar",
+        "classical",
+        "slow",
+        "techno",
+        "strings",
+        "drums",
+        "electronic",
+        "rock",
+        "fast",
+        "piano",
+        "ambient",
+        "beat",
+        "violin",
+        "vocal",
+        "synth",
+        "female",
+        "indian",
+        "opera",
+        "male",
+        "singing",
+        "vocals",
+        "no vocals",
+        "harpsichord",
+        "loud",
+        "quiet",
+        "flute",
+        "woman",
+        "male vocal",
+        "no vocal",
+        "pop",
+        "soft",
+        "sitar",
+        "solo",
+        "man",
+        "classic",
+        "choir",
+        "voice",
+        "new age",
+        "dance",
+        "male voice",
+        "female vocal",
+        "beats",
+        "harp",
+        "cello",
+        "no voice",
+        "weird",
+        "country",
+        "metal",
+        "female voice",
+        "choral",
+    ]
 )
 
 MERGED50 = tuple(
-    "ambient,baroque,bass,beat,cello,chant,choir,classical,country,dance,drum,eastern,electro,fast,female,flute,folk,"
-    "foreign,guitar,hard,harp,harpsichord,heavy,india,jazz,loud,male,modern,new age,no beat,no piano,no singer,opera,"
-    "orchestra,piano,pop,quiet,rock,singer,sitar,slow,soft,solo,strange,string,synth,techno,trance,violin,"
-    "vocal".split(",")
+    [
+        "ambient",
+        "baroque",
+        "bass",
+        "beat",
+        "cello",
+        "chant",
+        "choir",
+        "classical",
+        "country",
+        "dance",
+        "drum",
+        "eastern",
+        "electro",
+        "fast",
+        "female",
+        "flute",
+        "folk",
+        "foreign",
+        "guitar",
+        "hard",
+        "harp",
+        "harpsichord",
+        "heavy",
+        "india",
+        "jazz",
+        "loud",
+        "male",
+        "modern",
+        "new age",
+        "no beat",
+        "no piano",
+        "no singer",
+        "opera",
+        "orchestra",
+        "piano",
+        "pop",
+        "quiet",
+        "rock",
+        "singer",
+        "sitar",
+        "slow",
+        "soft",
+        "solo",
+        "strange",
+        "string",
+        "synth",
+        "techno",
+        "trance",
+        "violin",
+        "vocal",
+    ]
 )
 
 # Each merged tag and the tags that it takes in besides its own name.
@@ -91,7 +187,9 @@ def _columns(names: Sequence[str], vocabulary: str) -> list[list[int]]:
     for tag, words in sources(vocabulary).items():
         found = [position[word] for word in words if word in position]
         if not found:
-            raise ValueError(f"no annotated tag stands for {tag!r} of {vocabulary}: none of {', '.join(words)} is there")
+            raise ValueError(
+                f"no annotated tag stands for {tag!r} of {vocabulary}: none of {', '.join(words)} is there"
+            )
         columns.append(found)
     return columns
 

@@ -1,7 +1,7 @@
 """Training: one network from one seed, an epoch at a time, stopped and taken up again at any epoch's end.
 
-Minibatches of clips, binary cross-entropy, plain SGD with momentum; the validation clips choose the epoch. Reads from top
-to bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop).
+Minibatches of clips, binary cross-entropy, plain SGD with momentum; the validation clips choose the epoch. From top to
+bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop).
 """
 
 import ctypes
@@ -9,7 +9,6 @@ import ctypes.util
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -70,7 +69,7 @@ def batches(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 class Fronts:
-    """What the trunk sees of each clip: computed at each call, or once where there is nothing to learn before the trunk.
+    """What the trunk sees of each clip: computed at each call, or once where nothing is learned before the trunk.
 
     The spectrogram of a clip is the same in every epoch. Kept, if it fits into ``FRONT_BYTES``, it costs its FFTs once.
     """
@@ -213,7 +212,7 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     filename = getattr(train.array, "filename", None)
     if filename is not None:
-        status = os.stat(filename)
+        status = Path(filename).stat()
         digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
 
@@ -273,8 +272,8 @@ def run(
         report: called after each epoch with its row of the history and the seconds that are left by the look of it.
 
     Returns:
-        The training at its end. ``history`` has a row an epoch; ``best`` holds the chosen epoch's weights. Where the loss
-        stops being a finite number, training ends there and the best epoch before it counts.
+        The training at its end. ``history`` has a row an epoch; ``best`` holds the chosen epoch's weights. Where the
+        loss stops being a finite number, training ends there and the best epoch before it counts.
 
     Raises:
         Diverged: that was in the first epoch.

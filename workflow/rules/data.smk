@@ -12,7 +12,7 @@ DATA = [
 
 rule acquire:
     input:
-        snapshot("acquire"),
+        settings("acquire"),
         code("acquire"),
     output:
         directory(DATASET),
@@ -20,12 +20,12 @@ rule acquire:
         "logs/acquire.log",
     threads: workflow.cores
     shell:
-        DVC + " acquire 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs acquire 2>&1 | tee {log}"
 
 
 rule prepare:
     input:
-        snapshot("prepare"),
+        settings("prepare"),
         code("prepare"),
         dataset=rules.acquire.output,
     output:
@@ -35,12 +35,12 @@ rule prepare:
         "logs/prepare.log",
     threads: workflow.cores
     shell:
-        DVC + " prepare 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs prepare 2>&1 | tee {log}"
 
 
 rule split:
     input:
-        snapshot("split"),
+        settings("split"),
         code("split"),
         dataset=rules.acquire.output,
         manifest=rules.prepare.output.manifest,
@@ -50,12 +50,12 @@ rule split:
     log:
         "logs/split.log",
     shell:
-        DVC + " split 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs split 2>&1 | tee {log}"
 
 
 rule normalise:
     input:
-        snapshot("normalise"),
+        settings("normalise"),
         code("normalise"),
         clips=rules.prepare.output.clips,
         split=rules.split.output.split,
@@ -64,4 +64,4 @@ rule normalise:
     log:
         "logs/normalise.log",
     shell:
-        DVC + " normalise 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs normalise 2>&1 | tee {log}"

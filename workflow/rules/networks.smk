@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        lambda wildcards: snapshot("train", wildcards.name, wildcards.root),
+        lambda wildcards: settings("train", wildcards.name, wildcards.root),
         lambda wildcards: code("train", wildcards.root),
         clips=rules.prepare.output.clips,
         split=rules.split.output.split,
@@ -16,15 +16,13 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
-    params:
-        dvc=DVC,
     shell:
-        "WAVETAG_GPU={resources.gpu} {params.dvc} {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -qs {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule evaluate:
     input:
-        lambda wildcards: snapshot("evaluate", root=wildcards.root),
+        lambda wildcards: settings("evaluate", root=wildcards.root),
         lambda wildcards: code("evaluate", wildcards.root),
         model=rules.train.output.model,
         clips=rules.prepare.output.clips,
@@ -35,7 +33,5 @@ rule evaluate:
         metrics="{root}metrics/{name}.json",
     log:
         "{root}logs/evaluate_{name}.log",
-    params:
-        dvc=DVC,
     shell:
-        "{params.dvc} {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"

@@ -7,13 +7,13 @@ RESULTS = [
     "reports/figures",
     "reports/index.html",
 ]
-EVALUATIONS = [f"data/predictions/{name}.npz" for name in SETTINGS["experiments"]]
-MODELS = [f"models/{name}" for name in SETTINGS["experiments"]]
+EVALUATIONS = [f"data/predictions/{name}.npz" for name in SETTINGS[""]["experiments"]]
+MODELS = [f"models/{name}" for name in SETTINGS[""]["experiments"]]
 
 
 rule baseline:
     input:
-        snapshot("baseline"),
+        settings("baseline"),
         code("baseline"),
         dataset=rules.acquire.output,
         clips=rules.prepare.output.clips,
@@ -24,12 +24,12 @@ rule baseline:
     log:
         "logs/baseline.log",
     shell:
-        DVC + " baseline 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs baseline 2>&1 | tee {log}"
 
 
 rule aggregate:
     input:
-        snapshot("aggregate"),
+        settings("aggregate"),
         code("aggregate"),
         evaluations=EVALUATIONS,
         split=rules.split.output.split,
@@ -40,12 +40,12 @@ rule aggregate:
     log:
         "logs/aggregate.log",
     shell:
-        DVC + " aggregate 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs aggregate 2>&1 | tee {log}"
 
 
 rule figures:
     input:
-        snapshot("figures"),
+        settings("figures"),
         code("figures"),
         models=MODELS,
         evaluations=EVALUATIONS,
@@ -56,12 +56,12 @@ rule figures:
     log:
         "logs/figures.log",
     shell:
-        DVC + " figures 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs figures 2>&1 | tee {log}"
 
 
 rule report:
     input:
-        snapshot("report"),
+        settings("report"),
         code("report"),
         dataset=rules.acquire.output,
         tables=rules.aggregate.output,
@@ -72,26 +72,17 @@ rule report:
     log:
         "logs/report.log",
     shell:
-        DVC + " report 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -qs report 2>&1 | tee {log}"
 
 
 rule publish:
     input:
         networks_of("suites/flat/"),
-        snapshot("publish", root="suites/flat/"),
+        settings("publish", root="suites/flat/"),
         code("publish", "suites/flat/"),
     output:
         "suites/flat/data/published.txt",
     log:
         "logs/publish.log",
     shell:
-        DVC + " suites/flat/dvc.yaml:publish 2>&1 | tee {log}"
-
-
-def show_results():
-    """The tables on the terminal, and where the rest is."""
-    for table in ("table1", "table2"):
-        path = Path(f"metrics/tables/{table}.md")
-        if path.is_file():
-            print(f"\n{path.read_text()}")
-    print("Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/index.html")
+        "dvc --wait-for-lock repro -qs suites/flat/dvc.yaml:publish 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-"""The scripts that the pipeline runs, one a stage: paths and parameters in, files out. The science is in the library."""
+"""The scripts that the pipeline runs, one a stage: paths and settings in, files out. The science is in the library."""
 
 import errno
 import os
@@ -29,7 +29,10 @@ def stage(main: Callable[[], None]) -> Callable[[], int]:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            print(f"{name}: no space left on the disk: free some and run the same command again", file=sys.stderr)
+            print(
+                f"{name}: no space left on the disk: free some and run the same command again",
+                file=sys.stderr,
+            )
             return 1
         return 0
 

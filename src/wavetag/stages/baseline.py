@@ -13,7 +13,7 @@ DECIMALS = 6
 
 
 def ceiling(path: Path, test: splits.Split, vocabulary: str) -> np.ndarray | None:
-    """The chances by which a generated dataset's tags were drawn, [clips, tags]; None for a dataset that has no such."""
+    """The chances by which a generated dataset's tags were drawn, [clips, tags]; None where there are none."""
     if not path.is_file():
         return None
     table, names, probabilities = clips.read_tag_table(path)
@@ -44,7 +44,10 @@ def main() -> None:
             for part, split in parts.items()
         }
         model = baselines.fit_linear(
-            features[splits.TRAIN], parts[splits.TRAIN].labels, features[splits.VALID], parts[splits.VALID].labels
+            features[splits.TRAIN],
+            parts[splits.TRAIN].labels,
+            features[splits.VALID],
+            parts[splits.VALID].labels,
         )
         predictions[name] = model.predict(features[splits.TEST])
     known = ceiling(arguments.dataset / "tag_probabilities.csv", test, settings["split"]["vocabulary"])

@@ -38,7 +38,12 @@ def main() -> None:
     loaded = [tagger.load(arguments.model, seed) for seed in seeds]
     predictions = np.stack([training.predict(network, of_test, torch.device("cpu")) for network in loaded])
     scores = scoring.score_table(
-        test.labels, predictions, test.tags, test.clips["artist"].to_numpy(), settings["resamples"], settings["seed"]
+        test.labels,
+        predictions,
+        test.tags,
+        test.clips["artist"].to_numpy(),
+        settings["resamples"],
+        settings["seed"],
     )
     chosen = [about["chosen_epochs"][str(seed)] for seed in seeds]
     metrics = {
@@ -55,7 +60,7 @@ def main() -> None:
     table = pd.DataFrame(scoring.per_tag_table(test.labels, predictions, test.tags))
     files.write_table(arguments.tags, table, decimals=DECIMALS)
     low, high = metrics["roc_auc_ci"]
-    say(f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f}) on {len(test)} test clips")
+    say(f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f}) of {len(test)} clips")
 
 
 if __name__ == "__main__":

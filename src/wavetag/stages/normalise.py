@@ -17,7 +17,10 @@ def main() -> None:
     arguments = parser.parse_args()
     train = splits.read(arguments.split, only=[splits.TRAIN]).clips
     statistics = scaling.statistics(
-        clips.open_array(arguments.clips), train["row"], train["windows"], params.window_samples(params.load())
+        clips.open_array(arguments.clips),
+        train["row"],
+        train["windows"],
+        params.window_samples(params.load()),
     )
     files.write_json(arguments.out, statistics)
     say("normalise: " + ", ".join(f"{name} {value:g}" for name, value in statistics.items()))

@@ -87,7 +87,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder for the networks, to write")
     parser.add_argument("--curves", type=Path, required=True, help="loss and ROC-AUC by epoch, to write")
     parser.add_argument("--timings", type=Path, required=True, help="seconds an epoch, to write")
-    parser.add_argument("--checkpoints", type=Path, default=Path(".checkpoints"), help="where to keep what is unfinished")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=Path(".checkpoints"), help="where to keep what is unfinished"
+    )
     arguments = parser.parse_args()
     settings = params.load()
     if arguments.suite:
@@ -101,7 +103,16 @@ def main() -> None:
     with devices.lease(devices.available()) as device:
         checkpoints = arguments.checkpoints / arguments.name
         job = Job(
-            *(arguments.name, config, settings, arguments.clips, arguments.split, statistics, checkpoints, device)
+            *(
+                arguments.name,
+                config,
+                settings,
+                arguments.clips,
+                arguments.split,
+                statistics,
+                checkpoints,
+                device,
+            )
         )
         processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
         say(f"train {arguments.name}: on {device}, {len(config['seeds'])} seeds, {processes} at a time")

@@ -1,0 +1,91 @@
+"""The pipeline as Snakemake is to see it: the stages of dvc.yaml, the settings that each depends on, and the GPUs.
+
+DVC owns the stages and their state; Snakemake decides what runs when. Both read the same dvc.yaml and params.yaml.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wavetag import files, params
+
+SNAPSHOTS = ".params"
+
+
+def set_environment() -> None:
+    """Let `dvc` and `python` be those beside the Python that runs this, in an activated environment or not.
+
+    DVC keeps a cache of its own under /var/tmp; where that is not writable it goes into the repository.
+    """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if not os.access("/var/tmp", os.W_OK):
+        os.environ.setdefault("DVC_SITE_CACHE_DIR", str(Path(".dvc/tmp/site").resolve()))
+
+
+def load_settings() -> dict[str, dict[str, Any]]:
+    """Settings of the pipeline, under "", and of each suite, under its folder with a slash behind it.
+
+    Raises ``params.ParamsError`` for what cannot be.
+    """
+    settings = params.load()
+    suites = sorted(path.parent for path in Path("suites").glob("*/params.yaml"))
+    return {"": settings, **{f"{folder}/": params.load_suite(folder, settings) for folder in suites}}
+
+
+def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The stages of the dvc.yaml in each root."""
+    return {root: yaml.safe_load(Path(f"{root}dvc.yaml").read_text(encoding="utf-8"))["stages"] for root in roots}
+
+
+def source_files(stage: Mapping[str, Any]) -> list[str]:
+    """The source files that a stage depends on, as dvc.yaml lists them."""
+    return [path for path in stage.get("do", stage)["deps"] if path.startswith("src/")]
+
+
+def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], experiment: str = "") -> dict[str, Any]:
+    """The settings that a stage depends on: key as in dvc.yaml -> value."""
+    values = {}
+    for listed in stage.get("do", stage)["params"]:
+        for key in chain(*listed.values()) if isinstance(listed, dict) else [listed]:
+            name = key.replace("${key}", experiment)
+            value = settings
+            for part in name.split("."):
+                value = value[part]
+            values[name] = value
+    return values
+
+
+def snapshot(stage: str, experiment: str = "", root: str = "") -> str:
+    """Path of the small file with the settings that a stage depends on."""
+    return f"{SNAPSHOTS}/{root}{stage}{'_' if experiment else ''}{experiment}.json"
+
+
+def write_snapshots(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) -> None:
+    """Write the settings of each stage to a file of its own, anew only when one of them has changed.
+
+    Snakemake compares files, not values: one edited setting is to rerun just the stages that it is a setting of.
+    """
+    for root, of_root in stages.items():
+        for name, stage in of_root.items():
+            for experiment in all_settings[root]["experiments"] if "foreach" in stage else [""]:
+                values = stage_settings(stage, all_settings[root], experiment)
+                text = json.dumps(values, indent=2, sort_keys=True)
+                path = Path(snapshot(name, experiment, root))
+                if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                    files.write_text(path, text)
+
+
+def gpus() -> int:
+    """How many NVIDIA GPUs the driver lists; 0 where there is no driver."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=20)
+    except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
+        return 0
+    return listed.stdout.count("GPU ") if listed.returncode == 0 else 0

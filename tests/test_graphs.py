@@ -1,0 +1,139 @@
+"""The two descriptions of the pipeline are one: what Snakemake schedules is what DVC runs, reads and writes."""
+
+import ast
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "wavetag"
+# These modules carry data, settings and messages between stages; what they carry is itself a dependency.
+CARRIERS = {"__init__", "files", "params", "devices", "stages/__init__"}
+# Used for one thing in some stages: reading the array that `prepare` made is not decoding audio.
+ONLY_IN = {"audio": {"prepare"}, "clips": {"prepare", "split"}, "tags": {"split", "baseline"}}
+
+
+def within(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def agrees(path: str, others: set[str]) -> bool:
+    """Whether a path is among others, or in one of these, or the folder that one of these is in."""
+    return any(within(path, other) or within(other, path) for other in others)
+
+
+@pytest.fixture(scope="module")
+def dvc_stages() -> dict[str, dict]:
+    """Address of each DVC stage -> what it reads and writes, paths from the repository's top folder."""
+    from dvc.repo import Repo
+
+    stages = {}
+    with Repo(str(ROOT)) as repo:
+        for stage in repo.index.stages:
+            folder = Path(stage.path).relative_to(ROOT)
+            address = stage.name if folder == Path() else f"{folder}/dvc.yaml:{stage.name}"
+            paths = {
+                kind: {str(Path(item.fs_path).relative_to(ROOT)) for item in items}
+                for kind, items in (("outs", stage.outs), ("deps", stage.deps))
+            }
+            stages[address] = paths
+    return stages
+
+
+@pytest.fixture(scope="module")
+def snakemake_jobs() -> dict[str, dict]:
+    """The same from Snakemake's own account: address of the DVC stage that a job runs -> inputs and outputs."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--detailed-summary", "all", "flat"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert run.returncode == 0, run.stderr
+    jobs: dict[str, dict] = {}
+    rows = csv.DictReader(run.stdout.splitlines()[_header(run.stdout) :], delimiter="\t", quoting=csv.QUOTE_NONE)
+    for row in rows:
+        address = re.search(r"repro -qs (\S+)", row["shellcmd"]).group(1)
+        address = address.removeprefix("dvc.yaml:")
+        job = jobs.setdefault(address, {"outs": set(), "deps": set()})
+        job["outs"].add(row["output_file"])
+        job["deps"] |= {path for path in row["input-file(s)"].split(",") if not path.startswith(".params/")}
+    return jobs
+
+
+def _header(text: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines()) if line.startswith("output_file\t"))
+
+
+def test_both_tools_run_the_same_stages(dvc_stages, snakemake_jobs):
+    assert set(snakemake_jobs) == set(dvc_stages)
+
+
+def test_each_stage_writes_the_same_files_in_both(dvc_stages, snakemake_jobs):
+    assert {address: job["outs"] for address, job in snakemake_jobs.items()} == {
+        address: stage["outs"] for address, stage in dvc_stages.items()
+    }
+
+
+def test_each_stage_reads_the_same_files_in_both(dvc_stages, snakemake_jobs):
+    for address, job in snakemake_jobs.items():
+        declared = dvc_stages[address]["deps"]
+        assert not [path for path in job["deps"] if not agrees(path, declared)], f"{address}: unknown to DVC"
+        assert not [path for path in declared if not agrees(path, job["deps"])], f"{address}: unknown to Snakemake"
+
+
+def test_a_plain_dvc_repro_needs_no_suite(dvc_stages):
+    """`dvc repro` runs what `snakemake all` runs: nothing in the pipeline reads what a suite's stage writes."""
+    of_suites = {path for address, stage in dvc_stages.items() if ":" in address for path in stage["outs"]}
+    for address, stage in dvc_stages.items():
+        if ":" not in address:
+            assert not [path for path in stage["deps"] if agrees(path, of_suites)], address
+
+
+def imported(module: str) -> set[str]:
+    """The modules of the package that a module imports, anywhere in its text."""
+    found = set()
+    for node in ast.walk(ast.parse((SOURCE / f"{module}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "wavetag":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wavetag."):
+            name = node.module.removeprefix("wavetag.").replace(".", "/")
+            found.add(f"{name}/__init__" if (SOURCE / name).is_dir() else name)
+    return found
+
+
+def closure(module: str) -> set[str]:
+    modules, waiting = set(), {module}
+    while waiting:
+        modules |= waiting
+        waiting = set().union(*(imported(name) for name in waiting)) - modules
+    return modules
+
+
+STAGE_FILES = {"dvc.yaml": ROOT / "dvc.yaml", "flat": ROOT / "suites" / "flat" / "dvc.yaml"}
+STAGES = [(label, name) for label, path in STAGE_FILES.items() for name in yaml.safe_load(path.read_text())["stages"]]
+
+
+@pytest.mark.parametrize(("label", "name"), STAGES)
+def test_a_stage_depends_on_the_modules_that_it_runs(label, name):
+    stage = yaml.safe_load(STAGE_FILES[label].read_text())["stages"][name]
+    declared = {dependency for dependency in stage.get("do", stage)["deps"] if dependency.startswith("src/wavetag/")}
+    runs = closure(f"stages/{name}") - CARRIERS
+    runs -= {module for module, stages in ONLY_IN.items() if name not in stages}
+    missing = {f"src/wavetag/{module}.py" for module in runs} - declared
+    assert not missing
+    assert not [path for path in declared if not (ROOT / path).exists()]
+
+
+def test_snakemake_finds_nothing_to_improve():
+    """But for an environment a rule: one locked environment serves them all."""
+    command = [sys.executable, "-m", "snakemake", "--lint", "json"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = json.loads(run.stdout)
+    lints = [lint for rule in found["rules"] for lint in rule["for_rule"]]
+    lints += [lint for file in found["snakefiles"] for lint in file["lints"]]
+    assert lints, "the linter ran"
+    assert {lint["title"] for lint in lints} == {"Specify a conda environment or container for each rule."}

@@ -1,0 +1,165 @@
+"""The whole pipeline for real, in miniature: 48 generated clips, two configs, one epoch, through both tools.
+
+The tests follow one another in one copy of the repository, as a user's commands would. Each states what it needs.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.slow
+
+CONFIGS = {"base": {}, "linear_bn": {"frontend": "linear", "batch_norm": True}}
+ENVIRONMENT = {
+    **{key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GIT_", "DVC_"))},
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    **{f"GIT_{role}_{what}": "wavetag" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """Output and error of a command, which is to end with ``status``."""
+    finished = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert finished.returncode == status, finished.stdout[-4000:]
+    return finished.stdout
+
+
+def change(folder: Path, edit) -> None:
+    """Edit params.yaml as data."""
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    edit(params)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Rules and how often each is to run, from a dry run's table."""
+    counts = {}
+    for line in output.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit() and words[0] != "total":
+            counts[words[0]] = int(words[1])
+    return counts
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The repository as a clone would have it, with miniature settings, committed."""
+    folder = tmp_path_factory.mktemp("clone") / "wave tag"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+    def miniature(params):
+        params["dataset"]["clips"] = 48
+        params["evaluate"]["resamples"] = 100
+        params["defaults"] |= {"epochs": 1, "seeds": [0, 1]}
+        params["experiments"] = CONFIGS
+        params["tables"] = {"table1": ["base"], "table2": ["linear_bn", "base"]}
+
+    change(folder, miniature)
+    run(folder, "git", "init", "-q")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "miniature")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(copy) -> Path:
+    """The copy, after `snakemake all` has run in it."""
+    output = run(copy, "snakemake", "--cores", "2", "all")
+    assert "Table I" in output, "the tables are printed at the end"
+    return copy
+
+
+def metrics(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (folder / "metrics").glob("*.json")}
+
+
+def test_one_command_gives_the_tables(finished):
+    table = (finished / "metrics/tables/table2.md").read_text()
+    assert "linear_bn" in table and "base" in table
+    assert "minitune is generated music" in table
+    assert "flat (not run yet: snakemake --cores 4 flat)" in table
+    base = json.loads((finished / "metrics/base.json").read_text())
+    assert base["parameters"] == 55_422
+    assert base["roc_auc_ci"][0] <= base["roc_auc"] <= base["roc_auc_ci"][1]
+    assert (finished / "reports/index.html").is_file()
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in run(finished, "snakemake", "--cores", "2", "all")
+
+
+def test_dvc_finds_everything_up_to_date(finished):
+    assert "up to date" in run(finished, "dvc", "status")
+    assert "Running stage" not in run(finished, "dvc", "repro")
+
+
+def test_the_same_seed_gives_the_same_numbers_again(finished):
+    before = metrics(finished)
+    weights = {path: path.read_bytes() for path in (finished / "models/base").glob("*.safetensors")}
+    run(finished, "dvc", "repro", "--force", "--single-item", "train@base")
+    run(finished, "dvc", "repro", "--force", "--single-item", "evaluate@base")
+    assert metrics(finished) == before
+    assert weights and all(path.read_bytes() == content for path, content in weights.items())
+
+
+def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(finished):
+    original = (finished / "params.yaml").read_text()
+    untouched = (finished / "models/linear_bn/history.csv").stat().st_mtime_ns
+    change(finished, lambda params: params["experiments"]["base"].update(momentum=0.5))
+    planned = jobs(run(finished, "snakemake", "-n", "--quiet", "rules", "--", "all"))
+    assert planned == {"all": 1, "train": 1, "evaluate": 1, "aggregate": 1, "figures": 1, "report": 1}
+    output = run(finished, "dvc", "repro")
+    ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+    assert ran == ["train@base", "evaluate@base", "aggregate", "figures", "report"]
+    assert (finished / "models/linear_bn/history.csv").stat().st_mtime_ns == untouched
+    assert "roc_auc" in run(finished, "dvc", "metrics", "diff")
+
+    # The other tool finds that done, and the edit undone comes out of DVC's cache without training.
+    assert "train base: seed" not in run(finished, "snakemake", "--cores", "2", "all")
+    (finished / "params.yaml").write_text(original)
+    assert "train base: seed" not in run(finished, "snakemake", "--cores", "2", "all")
+    assert "up to date" in run(finished, "dvc", "status")
+
+
+def test_without_a_gpu_everything_still_runs(finished):
+    """`gpu=0` may not leave a job waiting for a GPU that never comes."""
+    run(finished, "snakemake", "-n", "--forceall", "--resources", "gpu=0", "--", "all")
+
+
+def test_a_wrong_setting_stops_both_tools_before_anything_runs(finished):
+    original = (finished / "params.yaml").read_text()
+    try:
+        change(finished, lambda params: params["experiments"]["base"].update(strid=0))
+        for command in (("snakemake", "--cores", "2", "all"), ("dvc", "repro")):
+            output = run(finished, *command, status=1 if command[0] == "snakemake" else 255)
+            assert "unknown key 'strid'" in output
+            assert "train base: seed" not in output
+    finally:
+        (finished / "params.yaml").write_text(original)
+
+
+def test_settings_on_the_command_line_are_refused(finished):
+    """DVC would not see them."""
+    output = run(finished, "snakemake", "-n", "--config", "split=1", "--", "all", status=1)
+    assert "params.yaml alone" in output
