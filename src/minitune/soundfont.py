@@ -18,11 +18,25 @@ from minitune.facts import SAMPLE_RATE
 
 DRUM_BANK = 128
 MAX_RELEASE = 1.5  # seconds
-NOTE_LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds; a note is cached in the first that holds it
+NOTE_LENGTHS = (
+    0.35,
+    0.7,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    4.0,
+    6.0,
+    8.0,
+    16.0,
+    32.0,
+)  # seconds; a note is cached in the first that holds it
 
 # Generators of the format that this sampler obeys, by number (specification, section 8.1.2).
 FILTER_CENTS, ATTACK, HOLD, DECAY, SUSTAIN, RELEASE = 8, 34, 35, 36, 37, 38
 INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, ATTENUATION = 41, 43, 44, 48
+FILTER_SWING = 11  # cents by which the modulation envelope moves the filter
+SWING_ATTACK, SWING_HOLD, SWING_DECAY, SWING_SUSTAIN = 26, 27, 28, 29
 COARSE_TUNE, FINE_TUNE, SAMPLE, LOOP_MODE, SCALE_TUNING, ROOT_KEY = 51, 52, 53, 54, 56, 58
 RANGES = (KEY_RANGE, VELOCITY_RANGE)
 NO_FILTER_CENTS, NO_DELAY_CENTS = 13_500, -12_000
@@ -105,9 +119,7 @@ class SoundFont:
         self._frames = np.frombuffer(data, "<i2", size // 2, at)
         self._samples = [
             Sample(start, end - start, loop - start, loop_end - start, rate, root, correction)
-            for _, start, end, loop, loop_end, rate, root, correction, _, _ in records(
-                b"shdr", "<20sIIIIIBbHH"
-            )
+            for _, start, end, loop, loop_end, rate, root, correction, _, _ in records(b"shdr", "<20sIIIIIBbHH")
         ]
         instruments = [
             self._zones(records(b"ibag", "<HH"), records(b"igen", "<HH"), first, last, SAMPLE)
@@ -166,35 +178,31 @@ class SoundFont:
         fraction = (position - whole).astype(np.float32)
         out = wave[whole] * (1 - fraction) + wave[whole + 1] * fraction
         out *= _envelope(zone, len(out))
-        out *= 10 ** (
-            -max(0, zone.value(ATTENUATION)) * 0.4 / 200
-        )  # centibels, as the E-mu hardware scales them
-        cutoff = 8.176 * 2 ** (zone.value(FILTER_CENTS, NO_FILTER_CENTS) / 1200)
-        if cutoff < 0.45 * SAMPLE_RATE:
-            out = sosfilt(butter(2, cutoff, fs=SAMPLE_RATE, output="sos"), out)
+        out *= 10 ** (-max(0, zone.value(ATTENUATION)) * 0.4 / 200)  # centibels, as the E-mu hardware scales them
+        out = _filtered(zone, out)
         return out.astype(np.float32)
 
-    def held(
-        self, bank: int, program: int, key: int, velocity: int, seconds: float
-    ) -> tuple[np.ndarray, float]:
+    def held(self, bank: int, program: int, key: int, velocity: int, seconds: float) -> tuple[np.ndarray, float]:
         """A key held for at least `seconds` (of loud velocity), and the seconds of its release."""
         zones = self.presets.get((bank, program)) or self.presets.get((bank, 0)) or self.presets[0, 0]
         playing = tuple(index for index, zone in enumerate(zones) if zone.covers(key, velocity))
-        length = next((known for known in NOTE_LENGTHS if known >= seconds), NOTE_LENGTHS[-1])
+        release = max((zones[index].seconds(RELEASE) for index in playing), default=0.0)
+        release = float(np.clip(release, 0.03, MAX_RELEASE))
+        needed = seconds + release
+        length = next((known for known in NOTE_LENGTHS if known >= needed), NOTE_LENGTHS[-1])
         name = (bank, program, key, playing, length)
         if name not in self._notes:
             waves = [self._zone_wave(zones[index], key, int(length * SAMPLE_RATE)) for index in playing]
             total = np.zeros(max((len(wave) for wave in waves), default=0), np.float32)
             for wave in waves:
                 total[: len(wave)] += wave
-            release = max((zones[index].seconds(RELEASE) for index in playing), default=0.01)
-            self._notes[name] = total, float(np.clip(release, 0.03, MAX_RELEASE))
+            self._notes[name] = total, release
         return self._notes[name]
 
     def note(self, bank: int, program: int, key: int, velocity: int, seconds: float, bend=None) -> np.ndarray:
         """One note [frames], release included; `bend`: semitones for each frame (any length), or None."""
         stretch = 1.0 if bend is None else 1.3  # a note bent upwards is read faster
-        wave, release = self.held(bank, program, int(key), int(velocity), stretch * (seconds + MAX_RELEASE))
+        wave, release = self.held(bank, program, int(key), int(velocity), stretch * seconds)
         if bend is not None and len(wave) > 2:
             position = np.cumsum(2.0 ** (np.asarray(bend) / 12)) - 1
             position = position[: np.searchsorted(position, len(wave) - 1)]
@@ -220,6 +228,34 @@ def _envelope(zone: Zone, frames: int) -> np.ndarray:
     return np.minimum(1, time / max(attack, 1e-3)) * np.float32(10) ** (-loss_db / 20)
 
 
+def _filtered(zone: Zone, wave: np.ndarray) -> np.ndarray:
+    """The zone's low-pass, whose cut-off falls with the modulation envelope: plucked strings grow dull.
+
+    The moving filter is a cross-fade between a few resting ones.
+    """
+    lowest, swing = zone.value(FILTER_CENTS, NO_FILTER_CENTS), zone.value(FILTER_SWING)
+    time = np.arange(len(wave), dtype=np.float32) / SAMPLE_RATE
+    attack, hold, decay = (zone.seconds(name) for name in (SWING_ATTACK, SWING_HOLD, SWING_DECAY))
+    sustain = 1 - min(max(zone.value(SWING_SUSTAIN), 0), 1000) / 1000
+    fall = np.maximum(sustain, 1 - np.maximum(time - attack - hold, 0) / max(decay, 1e-3))
+    cents = lowest + swing * np.minimum(time / max(attack, 1e-3), fall)
+    open_cents = 1200 * np.log2(0.45 * SAMPLE_RATE / 8.176)  # above it, the filter does nothing
+    cents = np.clip(cents, 2400, open_cents)
+    low, high = float(cents.min(initial=open_cents)), float(cents.max(initial=2400))
+    if low >= open_cents:
+        return wave
+    steps = np.linspace(low, high, 1 + int(np.ceil((high - low) / 1200)))
+    out = np.zeros_like(wave)
+    for step in steps:
+        share = 1 - np.abs(cents - step) / (steps[1] - steps[0]) if len(steps) > 1 else 1.0
+        if step < open_cents:
+            sections = butter(2, 8.176 * 2 ** (step / 1200), fs=SAMPLE_RATE, output="sos")
+            out += np.maximum(share, 0) * sosfilt(sections, wave)
+        else:
+            out += np.maximum(share, 0) * wave
+    return out
+
+
 @cache
 def _release(frames: int) -> np.ndarray:
     """80 dB down, linear in dB, with a last fade to nothing."""
@@ -233,9 +269,7 @@ def _release(frames: int) -> np.ndarray:
 def general_midi() -> SoundFont:
     """The General MIDI soundfont of the installed pretty_midi, loaded once a process."""
     package = find_spec("pretty_midi")  # found, not imported: importing it costs half a second
-    path = (
-        Path(package.origin).parent / "TimGM6mb.sf2" if package and package.origin else Path("TimGM6mb.sf2")
-    )
+    path = Path(package.origin).parent / "TimGM6mb.sf2" if package and package.origin else Path("TimGM6mb.sf2")
     if not path.is_file():
         raise FileNotFoundError(f"soundfont: {path.name} not found; it comes with the package pretty_midi")
     return SoundFont(path)

@@ -61,6 +61,7 @@ class SingingStyle:
     breath: float = 0.02
     melisma: float = 0.1  # chance that a close note goes on with the same vowel
     glide: float = 0.06
+    tilt_db: float = 0.0  # an octave above 800 Hz
     ring_db: float = 0.0  # the singer's formant, around 2.9 kHz
     drive: float = 0.0
     singers: int = 1
@@ -76,8 +77,8 @@ STYLES = {
     "foreign": SingingStyle(vibrato=0.35, vibrato_delay=0.15, melisma=0.3),
     "raga": SingingStyle(vibrato=0.4, vibrato_rate=5.0, vibrato_delay=0.15, melisma=0.7, glide=0.13),
     "opera": SingingStyle((62, 83), (48, 67), 0.75, 5.8, 0.06, 0.005, 0.35, 0.08, ring_db=12.0),
-    "choir": SingingStyle(vibrato=0.18, melisma=0.25, singers=4),
-    "chant": SingingStyle(vibrato=0.04, breath=0.03, melisma=0.3, singers=4),
+    "choir": SingingStyle(vibrato=0.18, tilt_db=-1.5, melisma=0.25, singers=4),
+    "chant": SingingStyle(vibrato=0.04, tilt_db=-1.0, breath=0.03, melisma=0.3, singers=4),
 }
 
 
@@ -122,9 +123,7 @@ def _speaker():
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     with _short_data_path() as data:
-        if (
-            library.espeak_Initialize(2, 0, os.fsencode(data), 0) < 0
-        ):  # 2: synchronous, samples to the callback
+        if library.espeak_Initialize(2, 0, os.fsencode(data), 0) < 0:  # 2: synchronous, samples to the callback
             raise RuntimeError(f"espeak-ng does not start with its data in {data}")
         library.espeak_SetSynthCallback(collect)
 
@@ -136,9 +135,7 @@ def _speaker():
             for parameter, value in ((RATE, 90), (PITCH, pitch), (PITCH_RANGE, 0)):
                 library.espeak_SetParameter(parameter, value, 0)
             encoded = text.encode()
-            library.espeak_Synth(
-                encoded, len(encoded) + 1, 0, 1, 0, 1, None, None
-            )  # 1: a position in characters
+            library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, 1, None, None)  # 1: a position in characters
             library.espeak_Synchronize()
             if not spoken:
                 raise RuntimeError(f"voice: espeak-ng says nothing for {text!r} by {voice!r}")
@@ -242,9 +239,7 @@ def _tracks(notes, syllables: list[Syllable], style: SingingStyle, rng) -> Track
     # In rests the pitch stays where it was, so that no glide runs through silence.
     known = np.flatnonzero(tracks.pitch > 0)
     if len(known):
-        tracks.pitch = tracks.pitch[
-            known[np.clip(np.searchsorted(known, np.arange(FRAMES), "right") - 1, 0, None)]
-        ]
+        tracks.pitch = tracks.pitch[known[np.clip(np.searchsorted(known, np.arange(FRAMES), "right") - 1, 0, None)]]
     return tracks
 
 
@@ -259,24 +254,21 @@ def _pulses(tracks: Tracks, detune: float, rng) -> np.ndarray:
     sample = (place * HOP).astype(int)
     split = place * HOP - sample
     total = FRAMES * HOP
-    return (
-        np.bincount(sample, size * (1 - split), total)[:total]
-        + np.bincount(sample + 1, size * split, total)[:total]
-    )
+    return np.bincount(sample, size * (1 - split), total)[:total] + np.bincount(sample + 1, size * split, total)[:total]
 
 
-def _colour_spectra(spectra: np.ndarray, formants: float, ring_db: float) -> np.ndarray:
-    """Gains from log spectra: formants moved by the ratio 1 + `formants`, the singer's formant raised."""
+def _colour_spectra(spectra: np.ndarray, formants: float, manner: SingingStyle) -> np.ndarray:
+    """Gains from log spectra: formants moved by the ratio 1 + `formants`, the style's colour."""
     bins = spectra.shape[1]
     if formants:
         place = np.clip(np.arange(bins) / (1 + formants), 0, bins - 1.001)
         low = place.astype(int)
         share = (place - low).astype(np.float32)
         spectra = spectra[:, low] * (1 - share) + spectra[:, low + 1] * share
-    if ring_db:
-        hertz = np.arange(bins) * SAMPLE_RATE / SIZE
-        spectra = spectra + (ring_db / 8.686 * np.exp(-np.square((hertz - 2900) / 600))).astype(np.float32)
-    return np.exp(spectra)
+    hertz = np.arange(bins) * SAMPLE_RATE / SIZE
+    gain_db = manner.tilt_db * np.log2(np.maximum(hertz, 800) / 800)
+    gain_db += manner.ring_db * np.exp(-np.square((hertz - 2900) / 600))
+    return np.exp(spectra + (gain_db / 8.686).astype(np.float32))  # 8.686 dB to a neper
 
 
 def sing(notes, style: str, singer: str, formants: float, rng: np.random.Generator) -> np.ndarray:
@@ -291,9 +283,7 @@ def sing(notes, style: str, singer: str, formants: float, rng: np.random.Generat
         detune = rng.normal(0, 0.1) if manner.singers > 1 else 0.0
         source += _pulses(tracks, detune, rng) / np.sqrt(manner.singers)
     breath = (1 - tracks.voiced) * 0.5 + manner.breath
-    noise = rng.standard_normal(FRAMES * HOP, np.float32).reshape(FRAMES, HOP) * breath[:, None].astype(
-        np.float32
-    )
+    noise = rng.standard_normal(FRAMES * HOP, np.float32).reshape(FRAMES, HOP) * breath[:, None].astype(np.float32)
     source = source.astype(np.float32) + noise.reshape(-1)
 
     sounding = np.flatnonzero(tracks.level > 0)
@@ -304,7 +294,7 @@ def sing(notes, style: str, singer: str, formants: float, rng: np.random.Generat
         framed = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][sounding]
         frames = np.zeros((len(sounding), SIZE), np.float32)
         frames[:, HOP : HOP + WINDOW] = framed * np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-        gains = _colour_spectra(tracks.spectra[sounding], formants, manner.ring_db)
+        gains = _colour_spectra(tracks.spectra[sounding], formants, manner)
         gains *= tracks.level[sounding, None].astype(np.float32)
         frames = fft.irfft(fft.rfft(frames) * gains, SIZE)
         for part in range(SIZE // HOP):
