@@ -142,21 +142,42 @@ def bootstrap_interval(
     return _interval(_mean_over_seeds(truth, scores, metric), deviations, level)
 
 
+def contrast(truth, terms, groups=None, resamples=1000, seed=0, level=0.95, metric=roc_auc) -> dict:
+    """A sum of mean scores of several configs, each times a factor, all scored on the same resamples.
+
+    Args:
+        terms: pairs of a factor and scores, as in `bootstrap_interval`; the numbers of seeds may differ. For an
+            interaction: [(1, both), (-1, first), (-1, second), (1, neither)].
+        truth, groups, resamples, seed, level, metric: as in `bootstrap_interval`.
+
+    Returns:
+        {"difference": the sum, "low": ..., "high": ..., "sd": standard error, from the choice of clips alone}
+    """
+    truth = _valid_truth(truth)
+    if len(terms) == 0:
+        raise ValueError("terms must hold at least one pair of a factor and scores, got none")
+    estimate, deviations = 0.0, 0.0
+    for factor, scores in terms:
+        scores = _with_seeds(scores, truth, "scores")
+        estimate += factor * _mean_over_seeds(truth, scores, metric)
+        deviations += factor * _deviations(truth, scores, groups, resamples, seed, metric)
+    low, high = _interval(estimate, deviations, level)
+    standard_error = float(np.sqrt(np.square(deviations).mean()))
+    return {"difference": estimate, "low": low, "high": high, "sd": standard_error}
+
+
 def paired_difference(
     truth, scores_a, scores_b, groups=None, resamples=1000, seed=0, level=0.95, metric=roc_auc
 ) -> dict:
-    """How much better a is than b, with an interval; both are scored on the same resamples.
+    """How much better a is than b: the `contrast` of a less b, with an interval.
 
     What makes the clips of a resample hard is so for both and cancels, so the interval is narrower than the
-    two single ones suggest. The spread over training seeds is not in it. Arguments as in
-    `bootstrap_interval`; the numbers of seeds of a and b may differ.
+    two single ones suggest. The spread over training seeds is not in it.
 
     Returns:
-        {"difference": a less b, "low": ..., "high": ...}
+        {"difference": ..., "low": ..., "high": ..., "sd": ...}
     """
-    difference, deviations = _paired(truth, scores_a, scores_b, groups, resamples, seed, metric)
-    low, high = _interval(difference, deviations, level)
-    return {"difference": difference, "low": low, "high": high}
+    return contrast(truth, [(1, scores_a), (-1, scores_b)], groups, resamples, seed, level, metric)
 
 
 def smallest_detectable_difference(
@@ -169,31 +190,33 @@ def smallest_detectable_difference(
     significance=0.05,
     power=0.8,
     metric=roc_auc,
-) -> dict:
+    over_seeds=False,
+) -> float:
     """The smallest true difference between two configs that this test set would show.
 
     Bloom's minimum detectable effect: (z(1 - significance / 2) + z(power)) times the standard error of the
     difference, which is 2.80 standard errors for a two-sided test at 5 % with a power of 80 %: were the true
-    difference that large, four of five such test sets would find it significant. Arguments as in
-    `bootstrap_interval`.
+    difference that large, four of five such test sets would find it significant.
 
-    Returns:
-        {"clips": the standard error is the paired bootstrap's, so chance is in the choice of the clips alone
-        and the answer concerns these trained networks; "clips_and_seeds": with the variance over training
-        seeds added, so it concerns the two configs, None unless both have at least two seeds}
+    Args:
+        truth, scores_a, scores_b, groups, resamples, seed, metric: as in `paired_difference`.
+        significance, power: between 0 and 1.
+        over_seeds: False takes the paired bootstrap's standard error: chance is in the choice of clips alone
+            and the answer concerns these trained networks. True adds the variance of the two means over
+            training seeds, so it concerns the two configs, trained again; both need at least two seeds.
     """
     for name, value in {"significance": significance, "power": power}.items():
         _check_open_unit(value, name)
-    _, deviations = _paired(truth, scores_a, scores_b, groups, resamples, seed, metric)
+    standard_error = paired_difference(truth, scores_a, scores_b, groups, resamples, seed, metric=metric)["sd"]
+    variance = standard_error**2
+    if over_seeds:
+        for name, scores in {"scores_a": scores_a, "scores_b": scores_b}.items():
+            of_seeds = _macro_by_seed(truth, _with_seeds(scores, _valid_truth(truth), name), metric)
+            if len(of_seeds) < 2:
+                raise ValueError(f"{name} must hold at least two seeds where over_seeds is True, got one")
+            variance += float(np.var(of_seeds, ddof=1)) / len(of_seeds)
     normal = NormalDist()
-    errors = normal.inv_cdf(1 - significance / 2) + normal.inv_cdf(power)
-    variance = float(np.square(deviations).mean())
-    of_seeds = []
-    for scores in (scores_a, scores_b):
-        of_one = _macro_by_seed(truth, _with_seeds(scores, truth, "scores"), metric)
-        of_seeds.append(np.var(of_one, ddof=1) / len(of_one) if len(of_one) > 1 else None)
-    both = None if None in of_seeds else float(errors * np.sqrt(variance + sum(of_seeds)))
-    return {"clips": errors * variance**0.5, "clips_and_seeds": both}
+    return (normal.inv_cdf(1 - significance / 2) + normal.inv_cdf(power)) * variance**0.5
 
 
 def score_table(truth, scores, tags, groups, resamples=1000, seed=0) -> dict:
@@ -345,17 +368,6 @@ def _widening(truth, group_of_clip):
     return np.sqrt((effective + 1) / (effective - 1))
 
 
-def _paired(truth, scores_a, scores_b, groups, resamples, seed, metric):
-    """Difference of the mean scores, and its deviations over the same resamples: float, `[resamples]`."""
-    truth = _valid_truth(truth)
-    scores_a, scores_b = _with_seeds(scores_a, truth, "scores_a"), _with_seeds(scores_b, truth, "scores_b")
-    difference = _mean_over_seeds(truth, scores_a, metric) - _mean_over_seeds(truth, scores_b, metric)
-    deviations = [
-        _deviations(truth, scores, groups, resamples, seed, metric) for scores in (scores_a, scores_b)
-    ]
-    return difference, deviations[0] - deviations[1]
-
-
 def _interval(estimate, deviations, level):
     """The estimate plus the quantiles of the deviations that leave out (1 - level) / 2 at each end."""
     _check_open_unit(level, "level")
@@ -441,9 +453,7 @@ def _valid_weights(weights, clips):
         return None
     weights = np.asarray(weights, dtype=float)
     if weights.ndim not in (1, 2) or weights.shape[-1] != clips or weights.size == 0:
-        raise ValueError(
-            f"weights must be [clips] or [resamples, clips] of {clips} clips, got shape {weights.shape}"
-        )
+        raise ValueError(f"weights must be [clips] or [resamples, clips] of {clips} clips, got shape {weights.shape}")
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("weights must be finite and not negative")
     return weights
@@ -460,10 +470,6 @@ def _valid_groups(groups, clips):
         wanted = "[clips]" if clips is None else f"[clips] of {clips} clips"
         raise ValueError(f"groups must be {wanted}, got shape {groups.shape}")
     values = groups.tolist()
-    if not (
-        all(isinstance(value, int) for value in values) or all(isinstance(value, str) for value in values)
-    ):
-        raise ValueError(
-            "groups must hold integers or strings alone: a clip without an artist needs a name of its own"
-        )
+    if not (all(isinstance(value, int) for value in values) or all(isinstance(value, str) for value in values)):
+        raise ValueError("groups must hold integers or strings alone: a clip without an artist needs a name of its own")
     return np.unique(groups, return_inverse=True)[1]
