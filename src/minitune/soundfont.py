@@ -121,8 +121,9 @@ class SoundFont:
             Sample(start, end - start, loop - start, loop_end - start, rate, root, correction)
             for _, start, end, loop, loop_end, rate, root, correction, _, _ in records(b"shdr", "<20sIIIIIBbHH")
         ]
+        bags, generators = records(b"ibag", "<HH"), records(b"igen", "<HH")
         instruments = [
-            self._zones(records(b"ibag", "<HH"), records(b"igen", "<HH"), first, last, SAMPLE)
+            self._zones(bags, generators, first, last, SAMPLE)
             for first, last in _spans([bag for _, bag in records(b"inst", "<20sH")])
         ]
         headers = records(b"phdr", "<20sHHHIII")
@@ -136,7 +137,8 @@ class SoundFont:
                 for inner in instruments[outer[INSTRUMENT]]
             ]
         self._octaves: dict[tuple[int, int], np.ndarray] = {}
-        self._notes: dict[tuple, tuple[np.ndarray, float]] = {}
+        self._playing: dict[tuple[int, int, int, int], tuple[list[Zone], float]] = {}
+        self._notes: dict[tuple, np.ndarray] = {}
 
     @staticmethod
     def _zones(bags, generators, first: int, last: int, target: int) -> list[dict[int, int]]:
@@ -182,27 +184,33 @@ class SoundFont:
         out = _filtered(zone, out)
         return out.astype(np.float32)
 
-    def held(self, bank: int, program: int, key: int, velocity: int, seconds: float) -> tuple[np.ndarray, float]:
-        """A key held for at least `seconds` (of loud velocity), and the seconds of its release."""
-        zones = self.presets.get((bank, program)) or self.presets.get((bank, 0)) or self.presets[0, 0]
-        playing = tuple(index for index, zone in enumerate(zones) if zone.covers(key, velocity))
-        release = max((zones[index].seconds(RELEASE) for index in playing), default=0.0)
-        release = float(np.clip(release, 0.03, MAX_RELEASE))
-        needed = seconds + release
-        length = next((known for known in NOTE_LENGTHS if known >= needed), NOTE_LENGTHS[-1])
-        name = (bank, program, key, playing, length)
+    def zones(self, bank: int, program: int, key: int, velocity: int) -> tuple[list[Zone], float]:
+        """The zones that sound for a key, and the seconds of their release."""
+        name = (bank, program, key, velocity)
+        if name not in self._playing:
+            preset = self.presets.get((bank, program)) or self.presets.get((bank, 0)) or self.presets[0, 0]
+            playing = [zone for zone in preset if zone.covers(key, velocity)]
+            release = max((zone.seconds(RELEASE) for zone in playing), default=0.0)
+            self._playing[name] = playing, float(np.clip(release, 0.03, MAX_RELEASE))
+        return self._playing[name]
+
+    def held(self, zones: list[Zone], key: int, seconds: float) -> np.ndarray:
+        """A key held for at least `seconds`, at full velocity."""
+        length = next((known for known in NOTE_LENGTHS if known >= seconds), NOTE_LENGTHS[-1])
+        name = (tuple(map(id, zones)), key, length)  # zones live as long as the font
         if name not in self._notes:
-            waves = [self._zone_wave(zones[index], key, int(length * SAMPLE_RATE)) for index in playing]
+            waves = [self._zone_wave(zone, key, int(length * SAMPLE_RATE)) for zone in zones]
             total = np.zeros(max((len(wave) for wave in waves), default=0), np.float32)
             for wave in waves:
                 total[: len(wave)] += wave
-            self._notes[name] = total, release
+            self._notes[name] = total
         return self._notes[name]
 
     def note(self, bank: int, program: int, key: int, velocity: int, seconds: float, bend=None) -> np.ndarray:
         """One note [frames], release included; `bend`: semitones for each frame (any length), or None."""
         stretch = 1.0 if bend is None else 1.3  # a note bent upwards is read faster
-        wave, release = self.held(bank, program, int(key), int(velocity), stretch * seconds)
+        zones, release = self.zones(bank, program, int(key), int(velocity))
+        wave = self.held(zones, int(key), stretch * seconds + release)
         if bend is not None and len(wave) > 2:
             position = np.cumsum(2.0 ** (np.asarray(bend) / 12)) - 1
             position = position[: np.searchsorted(position, len(wave) - 1)]
@@ -249,11 +257,16 @@ def _filtered(zone: Zone, wave: np.ndarray) -> np.ndarray:
     for step in steps:
         share = 1 - np.abs(cents - step) / (steps[1] - steps[0]) if len(steps) > 1 else 1.0
         if step < open_cents:
-            sections = butter(2, 8.176 * 2 ** (step / 1200), fs=SAMPLE_RATE, output="sos")
-            out += np.maximum(share, 0) * sosfilt(sections, wave)
+            out += np.maximum(share, 0) * sosfilt(_low_pass(round(step / 50)), wave)
         else:
             out += np.maximum(share, 0) * wave
     return out
+
+
+@cache
+def _low_pass(quarter_tones: int) -> np.ndarray:
+    """Second-order sections of a low-pass; its cut-off in 50 cents above 8.176 Hz."""
+    return butter(2, 8.176 * 2 ** (quarter_tones / 24), fs=SAMPLE_RATE, output="sos").astype(np.float32)
 
 
 @cache
