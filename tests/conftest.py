@@ -1,12 +1,13 @@
 """Tiny audio and a tiny dataset in MagnaTagATune's layout, made anew for the tests that ask for them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import lameenc
 import numpy as np
 import pytest
 
-from wavetag import tags
+from wavetag import clips, splits, tags
 
 RATE = 16_000
 PARTS = "0123456789abcdef"
@@ -59,3 +60,30 @@ def make_dataset(folder: Path, clips: int = 64, seconds: float = 2.0) -> Path:
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """64 clips of two seconds, to be read and not changed."""
     return make_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The tiny dataset, decoded and split, at 12 kHz: two windows a clip."""
+
+    array_path: Path
+    manifest_path: Path
+    split: splits.Split
+    sample_rate: int = 12_000
+    window_samples: int = 12_000
+
+    @property
+    def array(self) -> np.ndarray:
+        return clips.open_array(self.array_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_prepared(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """48 clips to train, 4 to validate, 12 to test; to be read and not changed."""
+    folder = tmp_path_factory.mktemp("prepared")
+    array, manifest = folder / "clips.npy", folder / "manifest.tsv"
+    described = clips.prepare(tiny_dataset, array, manifest, Prepared.sample_rate, 2 * Prepared.window_samples)
+    annotations = clips.read_annotations(tiny_dataset / "annotations_final.csv")
+    parts = {"train": PARTS[:12], "valid": PARTS[12], "test": PARTS[13:]}
+    split = splits.make(described, annotations, "merged50", parts, "tagged", Prepared.window_samples)
+    return Prepared(array, manifest, split)

@@ -1,0 +1,161 @@
+"""Facts of MagnaTagATune, from its own tables and one of its clips. Neither is part of this repository."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wavetag import audio, clips, splits, tags
+
+SOURCE = Path(__file__).resolve().parents[2] / "shared" / "magnatagatune"
+TABLES = ("annotations_final.csv", "clip_info_final.csv")
+CLIP = SOURCE / "e" / "joram-moments_of_clarity-08-solipsism-59-88.mp3"
+BROKEN = ("35644", "55753", "57881")
+PARTS = {"train": "0123456789ab", "valid": "c", "test": "def"}
+
+pytestmark = pytest.mark.skipif(
+    not all((SOURCE / f"{name}.gz").is_file() for name in TABLES) or not CLIP.is_file(),
+    reason=f"MagnaTagATune's tables and clip are not at {SOURCE.parent.name}/{SOURCE.name} beside the repository",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("magnatagatune")
+    for name in TABLES:
+        with gzip.open(SOURCE / f"{name}.gz") as packed, (folder / name).open("wb") as table:
+            shutil.copyfileobj(packed, table)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def annotations(folder):
+    return clips.read_annotations(folder / "annotations_final.csv")
+
+
+@pytest.fixture(scope="module")
+def manifest(folder):
+    """As it would be after decoding: all but the three broken clips usable."""
+    manifest = clips.describe_clips(folder)
+    broken = manifest["clip_id"].isin(BROKEN)
+    return manifest.assign(
+        samples=np.where(broken, 0, 349_488),
+        status=np.where(broken, clips.UNDECODABLE, clips.OK),
+        reason=np.where(broken, "the file is empty", ""),
+    )
+
+
+def make(manifest, annotations, vocabulary, population):
+    return splits.make(manifest, annotations, vocabulary, PARTS, population, 34_950)
+
+
+def sizes(split):
+    return [len(split.only(name)) for name in splits.NAMES]
+
+
+def test_annotations_hold_188_tags_and_25_863_clips(annotations):
+    assert len(annotations.tags) == 188
+    assert annotations.labels.shape == (25_863, 188)
+
+
+def test_clips_of_each_part(manifest):
+    counts = manifest["part"].value_counts().sort_index()
+    assert "".join(counts.index) == "0123456789abcdef"
+    expected = [1108, 1543, 1562, 1238, 2421, 1604, 1788, 1163, 1144, 1773, 1417, 1948, 1825, 1677, 1547, 2105]
+    assert counts.tolist() == expected
+
+
+def test_artists_albums_and_songs(manifest):
+    assert manifest["artist"].nunique() == 230
+    assert manifest["album"].nunique() == 446
+    assert manifest["song"].nunique() == 5405
+
+
+def test_clips_of_each_split_before_the_broken_ones_are_left_out(manifest, annotations):
+    everything = manifest.assign(status=clips.OK)
+    assert sizes(make(everything, annotations, "merged50", "all")) == [18_709, 1_825, 5_329]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "population", "expected"),
+    [
+        ("standard50", "all", [18_706, 1_825, 5_329]),
+        ("standard50", "tagged", [15_247, 1_529, 4_332]),
+        ("merged50", "tagged", [15_425, 1_538, 4_392]),
+    ],
+)
+def test_clips_of_each_split_without_the_broken_ones(manifest, annotations, vocabulary, population, expected):
+    assert sizes(make(manifest, annotations, vocabulary, population)) == expected
+
+
+def test_test_clips_with_a_tag(manifest, annotations):
+    test = make(manifest, annotations, "merged50", "all").only("test")
+    labels = pd.DataFrame(test.labels, columns=list(test.tags))
+    expected = {"rock": 564, "heavy": 190, "hard": 107, "no piano": 71, "no singer": 515}
+    assert labels[list(expected)].sum().to_dict() == expected
+    assert labels[["rock", "heavy", "hard"]].all(axis=1).sum() == 81
+
+
+def test_validation_has_three_choral_clips(manifest, annotations):
+    valid = make(manifest, annotations, "standard50", "all").only("valid")
+    assert valid.labels[:, valid.tags.index("choral")].sum() == 3
+
+
+def test_artists_cross_from_train_to_test_and_songs_do_not(manifest, annotations):
+    split = make(manifest, annotations, "merged50", "all")
+    assert splits.shared_artists(split) == pytest.approx(0.616, abs=0.0005)
+    artists = {name: set(split.only(name).clips["artist"]) for name in splits.NAMES}
+    assert len(artists["test"]) == 75
+    assert len(artists["test"] & artists["train"]) == 45
+    songs = [set(split.only(name).clips["song"]) for name in splits.NAMES]
+    assert len(set.union(*songs)) == sum(map(len, songs))
+
+
+def test_albums_do_not_cross_splits(manifest):
+    of_part = {part: name for name, parts in PARTS.items() for part in parts}
+    assert (
+        manifest.assign(split=manifest["part"].map(of_part)).groupby(["artist", "album"])["split"].nunique().max() == 1
+    )
+
+
+def test_standard50_are_the_fifty_most_frequent_tags_in_order_of_frequency(annotations):
+    counts = pd.Series(annotations.labels.sum(axis=0, dtype=int), index=list(annotations.tags))
+    in_order = counts[list(tags.STANDARD50)]
+    assert in_order.is_monotonic_decreasing
+    assert counts.drop(list(tags.STANDARD50)).max() <= in_order.min()
+
+
+def test_merged50_are_the_fifty_most_frequent_tags_after_merging(annotations):
+    of_word = {word: tag for tag, words in tags.MERGES.items() for word in words}
+    merged = pd.DataFrame(annotations.labels.T, index=[of_word.get(tag, tag) for tag in annotations.tags])
+    counts = merged.groupby(level=0).max().sum(axis=1)
+    assert set(counts.nlargest(50).index) == set(tags.MERGED50)
+    assert not set(tags.MERGES) - set(counts.index)
+
+
+def test_a_real_clip_decodes_to_its_published_length():
+    assert audio.decode(CLIP, 16_000).shape == (465_984,)
+    assert audio.decode(CLIP, 12_000).shape == (349_488,)
+
+
+def test_a_real_clip_is_prepared_as_ten_windows_with_its_own_labels(folder, annotations, tmp_path):
+    dataset = tmp_path / "dataset"
+    (dataset / "e").mkdir(parents=True)
+    shutil.copy(CLIP, dataset / "e")
+    path = f"e/{CLIP.name}"
+    for name in TABLES:
+        table = pd.read_csv(folder / name, sep="\t", dtype=str, keep_default_na=False)
+        table[table["mp3_path"] == path].to_csv(dataset / name, sep="\t", index=False)
+    manifest = clips.prepare(dataset, tmp_path / "clips.npy", tmp_path / "manifest.tsv", 12_000, 349_500)
+    row = manifest.iloc[0]
+    assert (row["clip_id"], row["part"], row["samples"], row["status"]) == ("37386", "e", 349_488, "ok")
+    assert row["song"] == "e/joram-moments_of_clarity-08-solipsism"
+    array = clips.open_array(tmp_path / "clips.npy")
+    assert array.shape == (1, 349_500)
+    assert not array[0, 349_488:].any()
+    assert array[0, :349_488].std() > 1000
+    of_clip = annotations.labels[(annotations.clips["clip_id"] == "37386").to_numpy()][0]
+    assert of_clip[annotations.tags.index("techno")] == 1
