@@ -39,13 +39,13 @@ def decode(path: str | Path, sample_rate: int, most_samples: int | None = None) 
         samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise AudioError(f"undecodable: {str(error).strip()}") from error
-    if len(samples) == 0:
-        raise AudioError("undecodable: no samples")
     mono = samples.mean(axis=1)
     if not np.isfinite(mono).all():
         raise AudioError("undecodable: samples that are not finite numbers")
     if file_rate != sample_rate:
         mono = soxr.resample(mono, file_rate, sample_rate)
+    if len(mono) == 0:  # in the file, or after resampling
+        raise AudioError("undecodable: no samples")
     mono = mono[:most_samples]
     scaled = np.rint(mono * INT16_FULL_SCALE)
     return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)

@@ -1,0 +1,271 @@
+"""Decoding a dataset into one array and a manifest, and what happens when it is not as it should be."""
+
+import errno
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from conftest import write_tag_table
+
+from wavetag import audio, clips
+
+RATE = 12_000
+LENGTH = 1_000  # samples kept of each clip
+
+
+def sine(samples, frequency=500.0, rate=RATE):
+    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(samples) / rate)
+
+
+def write_wav(path, samples, rate=RATE):
+    """WAV whatever the suffix: the decoder goes by a file's content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, format="WAV", subtype="PCM_16")
+
+
+def write_tables(folder, paths, annotated=None):
+    """Both tables, clip ids from 100; ``annotated`` replaces the values of the tags 'one' and 'two'."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [(100 + number, [1, 0], path) for number, path in enumerate(paths)]
+    write_tag_table(folder / "annotations_final.csv", ["one", "two"], annotated or rows)
+    lines = ["clip_id\tartist\talbum\tmp3_path"]
+    lines += [f"{100 + number}\tan artist\tan album\t{path}" for number, path in enumerate(paths)]
+    (folder / "clip_info_final.csv").write_text("\n".join(lines) + "\n")
+
+
+def prepare(folder, tmp_path, **settings):
+    out = tmp_path / "out"
+    manifest = clips.prepare(folder, out / "clips.npy", out / "manifest.tsv", RATE, LENGTH, **settings)
+    return manifest.set_index("path"), clips.open_array(out / "clips.npy")
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Three clips: too long, too short, and of just the length that is kept. Their rows go by path, not by clip id."""
+    folder = tmp_path / "dataset"
+    write_tables(folder, ["1/b-b-01-long-0-29.mp3", "0/a-a-01-short-0-29.mp3", "0/a-a-01-just-29-58.mp3"])
+    write_wav(folder / "1/b-b-01-long-0-29.mp3", sine(1_500))
+    write_wav(folder / "0/a-a-01-short-0-29.mp3", sine(400))
+    write_wav(folder / "0/a-a-01-just-29-58.mp3", sine(1_000))
+    return folder
+
+
+def test_rows_go_by_path_and_long_clips_are_cut_and_short_ones_padded(dataset, tmp_path):
+    manifest, array = prepare(dataset, tmp_path)
+    assert manifest["row"].to_dict() == {
+        "0/a-a-01-just-29-58.mp3": 0,
+        "0/a-a-01-short-0-29.mp3": 1,
+        "1/b-b-01-long-0-29.mp3": 2,
+    }
+    assert manifest["samples"].tolist() == [1_000, 400, 1_000]
+    assert array.dtype == np.int16
+    expected = np.rint(sine(1_000) * 32_768)
+    np.testing.assert_allclose(array[0], expected, atol=1)
+    np.testing.assert_allclose(array[2], expected, atol=1)
+    np.testing.assert_allclose(array[1, :400], expected[:400], atol=1)
+    assert not array[1, 400:].any()
+
+
+def test_the_manifest_says_what_each_clip_is(dataset, tmp_path):
+    manifest, _ = prepare(dataset, tmp_path)
+    row = manifest.loc["0/a-a-01-just-29-58.mp3"]
+    assert row[["clip_id", "part", "artist", "album"]].tolist() == ["102", "0", "an artist", "an album"]
+    assert row["song"] == "0/a-a-01-just"
+    assert (row["status"], row["reason"]) == ("ok", "")
+
+
+def test_the_manifest_is_read_back_as_it_was(dataset, tmp_path):
+    manifest, _ = prepare(dataset, tmp_path)
+    again = clips.read_manifest(tmp_path / "out" / "manifest.tsv").set_index("path")
+    pd.testing.assert_frame_equal(again, manifest, check_dtype=False)
+
+
+def test_two_processes_give_the_same_bytes_as_one(tiny_dataset, tmp_path):
+    written = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        clips.prepare(tiny_dataset, out / "clips.npy", out / "manifest.tsv", RATE, 24_000, processes=processes)
+        written.append([(out / name).read_bytes() for name in ("clips.npy", "manifest.tsv")])
+    assert written[0] == written[1]
+
+
+def test_progress_counts_every_clip(dataset, tmp_path):
+    seen = []
+    prepare(dataset, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_stereo_at_another_rate_is_mixed_and_resampled(dataset, tmp_path):
+    left = sine(4_800, frequency=500.0, rate=48_000)
+    write_wav(dataset / "0/a-a-01-just-29-58.mp3", np.stack([left, np.zeros_like(left)], axis=1), rate=48_000)
+    manifest, array = prepare(dataset, tmp_path)
+    row = manifest.loc["0/a-a-01-just-29-58.mp3"]
+    assert (row["samples"], row["status"]) == (1_000, "ok")
+    middle = slice(100, 900)  # the resampler's filter has no past at the first sample and no future at the last
+    np.testing.assert_allclose(array[row["row"], middle], 16_384 * sine(1_000)[middle], atol=40)
+
+
+def test_louder_than_full_scale_is_clipped_and_not_wrapped(tmp_path):
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.array([1.5, -1.5, 0.25]), RATE, subtype="FLOAT")
+    assert audio.decode(path, RATE).tolist() == [32_767, -32_768, 8_192]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "reason"),
+    [
+        (None, "missing", "no such file"),
+        (b"", "undecodable", "empty"),
+        (bytes(range(256)) * 20, "undecodable", "undecodable: "),
+        ("no samples", "undecodable", "no samples"),
+        ("one sample", "undecodable", "no samples"),
+        ("not a number", "undecodable", "not finite"),
+    ],
+)
+def test_an_unusable_file_is_a_row_with_its_reason(dataset, tmp_path, content, status, reason):
+    path = dataset / "0/a-a-01-just-29-58.mp3"
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content == "no samples":
+        write_wav(path, np.zeros(0))
+    elif content == "one sample":
+        write_wav(path, np.zeros(1), rate=48_000)  # nothing is left of it at 12 kHz
+    elif content == "not a number":
+        soundfile.write(path, np.array([0.0, np.nan]), RATE, format="WAV", subtype="FLOAT")
+    manifest, array = prepare(dataset, tmp_path)
+    row = manifest.loc["0/a-a-01-just-29-58.mp3"]
+    assert (row["status"], row["samples"]) == (status, 0)
+    assert reason in row["reason"]
+    assert "\n" not in row["reason"]
+    assert not array[row["row"]].any()
+    assert (manifest.drop(index=row.name)["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("path", ["../outside.mp3", "0/../../outside.mp3", "/{tmp}/outside.mp3"])
+def test_a_path_that_leaves_the_folder_is_not_read(dataset, tmp_path, path):
+    path = path.replace("/{tmp}", str(tmp_path))
+    write_wav(tmp_path / "outside.mp3", sine(1_000))
+    write_tables(dataset, ["1/b-b-01-long-0-29.mp3", path])
+    manifest, array = prepare(dataset, tmp_path)
+    assert manifest.loc[path, "status"] == "missing"
+    assert manifest.loc[path, "reason"] == "the path leaves the dataset's folder"
+    assert not array[manifest.loc[path, "row"]].any()
+
+
+def test_a_clip_may_be_a_link_as_dvc_makes_them(dataset, tmp_path):
+    path = dataset / "0/a-a-01-just-29-58.mp3"
+    path.rename(tmp_path / "cached.mp3")
+    path.symlink_to(tmp_path / "cached.mp3")
+    manifest, _ = prepare(dataset, tmp_path)
+    assert manifest.loc["0/a-a-01-just-29-58.mp3", "status"] == "ok"
+
+
+def test_no_decodable_clip_at_all_is_an_error_and_leaves_no_array(dataset, tmp_path):
+    for path in dataset.rglob("*.mp3"):
+        path.write_bytes(b"")
+    with pytest.raises(clips.DatasetError, match="not one of 3 clips could be decoded; the file is empty"):
+        prepare(dataset, tmp_path)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_an_annotation_without_a_clip_info_row_is_refused(dataset, tmp_path):
+    lines = (dataset / "clip_info_final.csv").read_text().splitlines()
+    (dataset / "clip_info_final.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(clips.DatasetError, match=r"clip_info_final.csv: no row for 1 annotated clips, 0/a-a-01-just"):
+        prepare(dataset, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(1, [1, 2], "0/a.mp3")], "neither 0 nor 1"),
+        ([(1, [1, "nan"], "0/a.mp3")], "neither 0 nor 1"),
+        ([(1, [1, "yes"], "0/a.mp3")], "not a number"),
+        ([(1, [1, ""], "0/a.mp3")], "not a number"),
+        ([(1, [1, 0], "0/a.mp3"), (1, [1, 0], "0/b.mp3")], "stands twice"),
+        ([(1, [1, 0], "0/a.mp3"), (2, [1, 0], "0/a.mp3")], "stands twice"),
+        ([(1, [1], "0/a.mp3"), (2, [1, 0, 1, 1], "0/b.mp3")], "not a tab-separated table"),
+    ],
+)
+def test_a_wrong_annotation_table_is_refused_with_its_name(tmp_path, rows, message):
+    write_tables(tmp_path, ["0/a.mp3"], rows)
+    with pytest.raises(clips.DatasetError, match=message) as error:
+        clips.read_annotations(tmp_path / "annotations_final.csv")
+    assert "annotations_final.csv" in str(error.value)
+
+
+def test_a_table_without_a_row_is_refused(dataset, tmp_path):
+    table = dataset / "annotations_final.csv"
+    table.write_text(table.read_text().splitlines()[0] + "\n")
+    with pytest.raises(clips.DatasetError, match=r"annotations_final.csv.*no clip"):
+        prepare(dataset, tmp_path)
+
+
+def test_a_table_without_a_needed_column_is_refused(dataset):
+    (dataset / "clip_info_final.csv").write_text("clip_id\tartist\n100\tan artist\n")
+    with pytest.raises(clips.DatasetError, match=r"clip_info_final.csv: no column album"):
+        clips.describe_clips(dataset)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
+def test_a_table_that_is_none_is_refused(dataset, content):
+    (dataset / "annotations_final.csv").write_bytes(content)
+    with pytest.raises(clips.DatasetError, match=r"annotations_final.csv"):
+        clips.describe_clips(dataset)
+
+
+def test_no_table_at_all_says_what_a_dataset_is(tmp_path):
+    with pytest.raises(clips.DatasetError, match=r"annotations_final.csv: no such file.*MagnaTagATune tables"):
+        clips.describe_clips(tmp_path)
+
+
+@pytest.mark.parametrize("older", [None, b"an older array"])
+def test_a_full_disk_leaves_no_half_array_and_keeps_an_older_one(dataset, tmp_path, monkeypatch, older):
+    out = tmp_path / "out"
+    out.mkdir()
+    if older:
+        (out / "clips.npy").write_bytes(older)
+
+    def full(descriptor, offset, length):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        prepare(dataset, tmp_path)
+    assert error.value.errno == errno.ENOSPC
+    assert [path.name for path in out.iterdir()] == (["clips.npy"] if older else [])
+    assert not older or (out / "clips.npy").read_bytes() == older
+
+
+def test_a_stop_half_way_leaves_no_half_array(dataset, tmp_path):
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_truncated_array_is_refused(dataset, tmp_path):
+    prepare(dataset, tmp_path)
+    path = tmp_path / "out" / "clips.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(clips.DatasetError, match=r"clips.npy: not a whole .npy array"):
+        clips.open_array(path)
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 3)), np.zeros(3, np.int16), np.array([[None]])])
+def test_an_array_of_another_kind_is_refused(tmp_path, array):
+    np.save(tmp_path / "other.npy", array)
+    with pytest.raises(clips.DatasetError, match=r"other.npy"):
+        clips.open_array(tmp_path / "other.npy")
+
+
+def test_the_array_cannot_be_written_to_by_who_reads_it(dataset, tmp_path):
+    _, array = prepare(dataset, tmp_path)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0, 0] = 1
