@@ -2,7 +2,7 @@
 
 A catalogue is a pure function of the number of clips and the seed; no sound is made here. As in
 MagnaTagATune, an album lies wholly in one of the 16 parts, so no song crosses from training to test, while
-some artists do: of 1,200 clips, 61 % of the test clips are by artists who are also in training; in the
+some artists do: of 1,200 clips, 60 % of the test clips are by artists who are also in training; in the
 original 62 %.
 """
 
@@ -24,8 +24,12 @@ SPLIT_WEIGHTS = {"train": 0.504, "validation": 0.156, "test": 0.340}
 
 CLIPS_FEWEST, CLIPS_MOST = 32, 25_863  # the most: as many as the original has
 
+# Parts are balanced in each genre before they are balanced in all: by three, each of the 22 genres is in
+# training, validation and test from 640 clips on.
+GENRE_FIRST = 3
+
 # How many albums an artist has, artist by artist within a genre.
-ALBUMS_OF_ARTISTS = (1, 2, 1, 1, 3, 1, 2, 1, 1, 2)
+ALBUMS_OF_ARTISTS = (2, 1, 1, 3, 1, 2, 1, 1, 2, 1)
 CLIPS_PER_SONG = (2, 3)
 SEGMENT_SECONDS = 29  # segments of a song begin at 0 and at 1 plus multiples of this, as in the original
 
@@ -116,7 +120,7 @@ def parts(sequence: list[Album]) -> list[str]:
         def behind(split, genre=genre):
             weight = SPLIT_WEIGHTS[split]
             in_its_genre = weight * in_genre[genre] - in_genre[genre, split]
-            return in_its_genre + weight * in_all["clips"] - in_all[split]
+            return GENRE_FIRST * in_its_genre + weight * in_all["clips"] - in_all[split]
 
         split = max(SPLITS, key=behind)
         part = min(SPLITS[split], key=lambda name: in_part[name])
