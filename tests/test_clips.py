@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import write_tag_table
 
+from conftest import write_tag_table
 from wavetag import audio, clips
 
 RATE = 12_000

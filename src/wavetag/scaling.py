@@ -40,7 +40,7 @@ def statistics(array: np.ndarray, rows: Sequence[int], windows: Sequence[int], w
     if low == high:
         raise ValueError(f"every sample of the {len(rows)} training clips is {low}: nothing to scale by")
     mean = total / count
-    deviation = math.sqrt(squares / count - mean**2)
+    deviation = math.sqrt(count * squares - total**2) / count  # whole numbers up to the root: nothing cancels
     return {
         "minimum": low,
         "maximum": high,
