@@ -83,15 +83,17 @@ class Fronts:
 
     @torch.no_grad()
     def _compute(self) -> torch.Tensor:
-        pieces = [self._front(chosen) for chosen in batches(np.arange(len(self.clips)), 1)]
-        return torch.cat(pieces)
+        pieces = [self._front(chosen).transpose(-1, -2) for chosen in batches(np.arange(len(self.clips)), 1)]
+        return torch.cat(pieces)  # [clips, windows, frames, channels]
 
     def _front(self, chosen: np.ndarray) -> torch.Tensor:
         return self.network.front(self.clips.samples(chosen).to(self.device))
 
     def __call__(self, chosen: np.ndarray) -> torch.Tensor:
         """[chosen, windows, channels, frames]."""
-        return self._front(chosen) if self.kept is None else self.kept[torch.from_numpy(chosen)]
+        if self.kept is None:
+            return self._front(chosen)
+        return self.kept[torch.from_numpy(chosen)].transpose(-1, -2)
 
 
 @torch.no_grad()
@@ -282,6 +284,7 @@ def run(
     if device.type == "cpu":
         keep_memory()
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a twentieth of a step, for memory that is never read
     torch.manual_seed(seed)
     network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=config["learning_rate"], momentum=config["momentum"])
