@@ -110,9 +110,7 @@ INSTRUMENTS = {
     "dark drone": Instrument(_synth("drone"), sound="dark drone", low=33, high=45),
     "fm": Instrument(_synth("effects"), sound="fm", low=36, high=90),
     "noise": Instrument(("effects", "noise"), sound="noise", low=40, high=90),
-    "sound effects": Instrument(
-        _synth("effects"), (96, 97, 101, 102, 120, 122, 124, 125), 36, 90, bends=True
-    ),
+    "sound effects": Instrument(_synth("effects"), (96, 97, 101, 102, 120, 122, 124, 125), 36, 90, bends=True),
     # drums
     "drum kit": Instrument(_DRUMS, (0, 8, 16), kit=True),
     "power kit": Instrument(_DRUMS, (16, 16, 8), kit=True),

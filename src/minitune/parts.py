@@ -55,9 +55,7 @@ class OneOf:
 
 def one_of(*lineups) -> OneOf:
     """Each line-up: a part, or (weight, part, part, ...)."""
-    return OneOf(
-        tuple((1.0, (lineup,)) if isinstance(lineup, Part) else (lineup[0], lineup[1:]) for lineup in lineups)
-    )
+    return OneOf(tuple((1.0, (lineup,)) if isinstance(lineup, Part) else (lineup[0], lineup[1:]) for lineup in lineups))
 
 
 @dataclass(frozen=True)

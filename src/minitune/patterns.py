@@ -115,9 +115,7 @@ def strum(frame, song, clip, low, high, velocity=82, power=False, gate=0.95):
     notes = []
     for start, chord in frame.bars():
         root = fold(chord[0], low, low + 11)
-        rest_of_chord = {fold(tone, low + 5, low + 28) for tone in chord[1:]} | {
-            fold(chord[1], low + 12, low + 23)
-        }
+        rest_of_chord = {fold(tone, low + 5, low + 28) for tone in chord[1:]} | {fold(chord[1], low + 12, low + 23)}
         strings = [root, root + 7, root + 12] if power else sorted({root, root + 12} | rest_of_chord)
         for onset, scale, (duration, down) in _at_feel(bar, frame.meter, frame.feel):
             stroke = strings if down else strings[::-1][:3]
@@ -197,9 +195,7 @@ def _motifs(song, meter: int, density: float, count: int = 3):
     return motifs
 
 
-def melody(
-    frame, song, clip, low, high, velocity=86, density=0.8, rest=0.1, swing=0.0, legato=0.97, phrase=4
-):
+def melody(frame, song, clip, low, high, velocity=86, density=0.8, rest=0.1, swing=0.0, legato=0.97, phrase=4):
     """A line from the song's motifs; strong beats lean on chord tones; every `phrase` bars it breathes."""
     motifs = _motifs(song, frame.meter, density)
     degree, tonic = int(clip.integers(0, 6)), frame.tonic
@@ -227,8 +223,7 @@ def counterpoint(frame, song, clip, low, high, velocity=80, voices=2, step=0.5):
     steps = len(MODES[frame.mode])
     count = int(song.integers(6, 12))
     subject = [
-        (float(song.choice([1, 1, 1, 2, 0.5])) * step, int(song.choice([-1, 1, 1, 2, -2])))
-        for _ in range(count)
+        (float(song.choice([1, 1, 1, 2, 0.5])) * step, int(song.choice([-1, 1, 1, 2, -2]))) for _ in range(count)
     ]
     height = (high - low) // voices
     notes = []
@@ -244,9 +239,7 @@ def counterpoint(frame, song, clip, low, high, velocity=80, voices=2, step=0.5):
             degree = int(np.clip(degree + move, -3, steps + 3))
             pitch = fold(scale_pitch(frame.tonic, frame.mode, degree), bottom, bottom + max(height, 12))
             if beat % 2 == 0:
-                pitch = fold(
-                    nearest_chord_tone(pitch, frame.chord_at(beat)), bottom, bottom + max(height, 12)
-                )
+                pitch = fold(nearest_chord_tone(pitch, frame.chord_at(beat)), bottom, bottom + max(height, 12))
             notes.append(Note(beat, length * 0.95, pitch, _touch(clip, velocity)))
             beat, index = beat + length, index + 1
     return notes
@@ -300,11 +293,7 @@ def held_drone(frame, song, clip, low, high, velocity=75):
     """Tonic and fifth held for eight bars at a time."""
     root = fold(frame.tonic, low, low + 11)
     span = 8 * frame.meter
-    return [
-        Note(beat, span, pitch, velocity)
-        for beat in range(0, frame.beats, span)
-        for pitch in (root, root + 7)
-    ]
+    return [Note(beat, span, pitch, velocity) for beat in range(0, frame.beats, span) for pitch in (root, root + 7)]
 
 
 def chant(frame, song, clip, low, high, velocity=84):
@@ -312,9 +301,7 @@ def chant(frame, song, clip, low, high, velocity=84):
     notes, beat, degree = [], 0.0, 0
     while beat < frame.beats:
         for _ in range(int(clip.integers(6, 13))):
-            notes.append(
-                Note(beat, 0.95, fold(scale_pitch(frame.tonic, frame.mode, degree), low, high), velocity)
-            )
+            notes.append(Note(beat, 0.95, fold(scale_pitch(frame.tonic, frame.mode, degree), low, high), velocity))
             degree = int(np.clip(degree + clip.choice([-1, -1, 0, 1, 1, 2]), -1, 5))
             beat += float(clip.choice([0.5, 0.5, 0.5, 1.0]))
         degree = int(clip.choice([0, 0, 2]))

@@ -42,7 +42,7 @@ def style_of(artist: Artist) -> Style:
     if artist.genre not in GENRES:
         raise ValueError(f"artist.genre: {artist.genre!r} is unknown; allowed: {', '.join(GENRES)}")
     genre = GENRES[artist.genre]
-    rng = random_for(artist.seed, "artist", artist.index)
+    rng = random_for(artist.seed, "style", artist.index)
     female = bool(rng.random() < genre.female)
     singers = voice.SINGERS[genre.voices]["female" if female else "male"]
     return Style(
@@ -91,16 +91,11 @@ def _seconds(notes: list[Note], tempo: float, timing: float, rng) -> list[Note]:
     return [note for note in timed if note.onset < CLIP_SECONDS - 0.1]
 
 
-def _record(
-    part: Part, frame: Frame, tempo: float, style: Style, timing: float, song_rng, clip_rng
-) -> Stem | None:
+def _record(part: Part, frame: Frame, tempo: float, style: Style, timing: float, song_rng, clip_rng) -> Stem | None:
     """One part of one section: composed, played, run through its effect; None if it stays silent."""
     instrument = INSTRUMENTS[str(song_rng.choice(part.instrument.split("|")))]
     program = int(song_rng.choice(instrument.programs)) if instrument.programs else 0
-    options = {
-        key: value.draw(song_rng) if isinstance(value, AnyOf) else value
-        for key, value in part.options.items()
-    }
+    options = {key: value.draw(song_rng) if isinstance(value, AnyOf) else value for key, value in part.options.items()}
     low, high = _range(instrument, part, style)
     notes = _seconds(part.pattern(frame, song_rng, clip_rng, low, high, **options), tempo, timing, clip_rng)
     names = instrument.counts_as
@@ -126,7 +121,8 @@ def _record(
 def record_stems(song: Song, section: int) -> tuple[list[Stem], Frame, float]:
     """The stems of a section, with the song's frame and tempo."""
     artist, path = song.artist, (song.artist.index, song.album, song.track)
-    genre, style = GENRES[artist.genre], style_of(artist)
+    style = style_of(artist)
+    genre = GENRES[artist.genre]
     frame, tempo = song_frame(song, style)
     parts = genre.cast(random_for(artist.seed, "cast", *path))
     entry = random_for(artist.seed, "entry", *path, section)
@@ -176,7 +172,8 @@ def render_clip(song: Song, section: int) -> tuple[np.ndarray, Facts]:
     It depends on the arguments alone: the same in every process and in any order.
     """
     artist, path = song.artist, (song.artist.index, song.album, song.track)
-    genre, production = GENRES[artist.genre], style_of(artist).production
+    production = style_of(artist).production
+    genre = GENRES[artist.genre]
     stems, _, tempo = record_stems(song, section)
     mix = np.zeros(CLIP_SAMPLES, np.float32)
     for stem in stems:

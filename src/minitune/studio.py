@@ -60,9 +60,7 @@ def rms(samples: np.ndarray) -> float:
 
 def playing_rms(samples: np.ndarray) -> float:
     """RMS over the louder half of the 50 ms frames: the level of a stem while it plays."""
-    power = (
-        np.square(samples[: len(samples) // LEVEL_FRAME * LEVEL_FRAME]).reshape(-1, LEVEL_FRAME).mean(axis=1)
-    )
+    power = np.square(samples[: len(samples) // LEVEL_FRAME * LEVEL_FRAME]).reshape(-1, LEVEL_FRAME).mean(axis=1)
     return float(np.sqrt(np.sort(power)[len(power) // 2 :].mean(dtype=np.float64)))
 
 

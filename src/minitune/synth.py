@@ -42,9 +42,7 @@ def _tone(pitch: int, length: int, odd: bool, decay: float, voices: int, harmoni
     index = np.arange(length)
     tone = np.zeros(length, np.float32)
     for detune in np.linspace(-0.006, 0.006, voices) if voices > 1 else (0.0,):
-        tone += table[
-            (hertz * (1 + detune) * TABLE / SAMPLE_RATE * index + 700 * detune * TABLE).astype(int) % TABLE
-        ]
+        tone += table[(hertz * (1 + detune) * TABLE / SAMPLE_RATE * index + 700 * detune * TABLE).astype(int) % TABLE]
     time = index.astype(np.float32) / SAMPLE_RATE
     tone *= np.minimum(1, time / 0.004) * np.exp(-decay * time) * np.minimum(1, (length - index) / 240)
     return tone.astype(np.float32) / voices

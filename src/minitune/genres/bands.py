@@ -62,9 +62,7 @@ BANDS = {
                 effect=distortion(4, 10),
             ),
             part("overdriven guitar", strum, -2, song=0.6, clip=0.8, power=True, effect=distortion(3, 8)),
-            part(
-                "lead guitar", melody, 1, song=0.5, clip=0.4, density=1.4, rest=0.04, effect=distortion(3, 7)
-            ),
+            part("lead guitar", melody, 1, song=0.5, clip=0.4, density=1.4, rest=0.04, effect=distortion(3, 7)),
             part("rough singer|singer", melody, 2, song=0.75, clip=0.7, density=0.9, rest=0.15),
         ),
         female=0.2,
@@ -100,9 +98,7 @@ BANDS = {
                 range=(38, 52),
                 effect=distortion(8, 16),
             ),
-            part(
-                "lead guitar", melody, 0, song=0.5, clip=0.35, density=2.0, rest=0.03, effect=distortion(4, 9)
-            ),
+            part("lead guitar", melody, 0, song=0.5, clip=0.35, density=2.0, rest=0.03, effect=distortion(4, 9)),
             part("rough singer", melody, 1, song=0.65, clip=0.7, density=1.0, rest=0.15),
             part("synth brass|strings|choir pad", pad, -5, song=0.15, clip=0.6),
         ),

@@ -89,9 +89,7 @@ ELECTRONIC = {
                 gate=0.7,
                 effect=sweep(500, 6500, (8, 24)),
             ),
-            part(
-                "sub bass|acid", bass_line, -2, clip=0.85, lines="offbeat|rolling", effect=low_pass(300, 1200)
-            ),
+            part("sub bass|acid", bass_line, -2, clip=0.85, lines="offbeat|rolling", effect=low_pass(300, 1200)),
             part("supersaw|warm pad", pad, -5, song=0.8, clip=0.8, effect=low_pass(1200, 5000)),
             part(
                 "synth lead|supersaw",
@@ -119,9 +117,7 @@ ELECTRONIC = {
         level=0.5,
         rates=(0.25, 0.5, 0.25),
         parts=(
-            part(
-                "drum machine|drum kit", drums, 0, clip=0.93, grooves="break|electro|funk|break", velocity=102
-            ),
+            part("drum machine|drum kit", drums, 0, clip=0.93, grooves="break|electro|funk|break", velocity=102),
             part(
                 "synth bass|sub bass|slap bass",
                 bass_line,
