@@ -140,18 +140,20 @@ def test_mel_is_the_filtered_power_of_hann_windowed_frames():
         np.testing.assert_allclose(found[:, frame], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_raw_is_a_strided_product_with_its_filters():
+@pytest.mark.parametrize(("length", "stride"), [(8, 8), (8, 4), (8, 2), (8, 5), (4, 8)])
+def test_raw_is_a_strided_product_with_its_filters(length, stride):
+    """One frame at a time, in NumPy, in a window that the frames do not fill."""
     torch.manual_seed(0)
-    frontend = frontends.Raw(100, length=8, stride=5, filters=3)
-    samples = noise(2, 100)
+    frontend = frontends.Raw(102, length, stride, filters=3)
+    samples = noise(2, 102)
     found = frontend(samples).detach().numpy()
     weight, bias = frontend.conv.weight.detach().numpy(), frontend.conv.bias.detach().numpy()
-    expected = np.zeros((2, 3, 19))
+    frames = (102 - length) // stride + 1
+    expected = np.zeros((2, 3, frames))
     for window in range(2):
-        for channel in range(3):
-            for frame in range(19):
-                piece = samples[window, 5 * frame : 5 * frame + 8].numpy()
-                expected[window, channel, frame] = max(0, piece @ weight[channel, 0] + bias[channel])
+        for frame in range(frames):
+            piece = samples[window, stride * frame : stride * frame + length].numpy()
+            expected[window, :, frame] = np.maximum(0, weight[:, 0] @ piece + bias)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (found == 0).any()
 
