@@ -197,7 +197,7 @@ def _motifs(song, meter: int, density: float, count: int = 3):
 
 def melody(frame, song, clip, low, high, velocity=86, density=0.8, rest=0.1, swing=0.0, legato=0.97, phrase=4):
     """A line from the song's motifs; strong beats lean on chord tones; every `phrase` bars it breathes."""
-    motifs = _motifs(song, frame.meter, density)
+    motifs = _motifs(song, frame.meter, density * frame.feel**0.5)
     degree, tonic = int(clip.integers(0, 6)), frame.tonic
     form = clip.integers(0, len(motifs), len(frame.chords))
     notes = []

@@ -35,7 +35,7 @@ def _slots(notes, longest=MAX_NOTE):
             yield note, start, length
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _tone(pitch: int, length: int, odd: bool, decay: float, voices: int, harmonics: int) -> np.ndarray:
     hertz = frequency(pitch)
     table = _period(max(1, min(harmonics, int(0.47 * SAMPLE_RATE / hertz))), odd)

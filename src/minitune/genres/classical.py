@@ -43,14 +43,14 @@ CLASSICAL = {
                     part("nylon guitar", arpeggio, 0, range=(43, 67), step=STEPS),
                     part("nylon guitar", melody, 0, song=0.6, range=(60, 79), density=0.7),
                 ),
-                (1.3, part("violin", melody, density=any_of(0.5, 1.0, 2.0), rest=0.03)),
-                (1.2, part("cello", melody, density=any_of(0.5, 1.0, 2.0), rest=0.03)),
+                (1.3, part("violin", melody, density=any_of(0.7, 1.2, 2.0), rest=0.03)),
+                (1.2, part("cello", melody, density=any_of(0.7, 1.2, 2.0), rest=0.03)),
                 (
                     0.9,
                     part("harp", arpeggio, step=STEPS, length=8, range=(43, 76)),
                     part("harp", melody, -1, song=0.6, range=(67, 84), density=0.6),
                 ),
-                (0.9, part("flute", melody, density=any_of(0.6, 1.0, 1.6), rest=0.06)),
+                (0.9, part("flute", melody, density=any_of(0.8, 1.2, 1.8), rest=0.06)),
                 (
                     0.8,
                     part("violin|cello|flute", melody, 1, density=DENSITY),
