@@ -16,7 +16,7 @@ from wavetag.scoring import (
     average_precision,
     bootstrap_interval,
     bootstrap_weights,
-    contrast,
+    contrasts,
     defined,
     macro_mean,
     paired_difference,
@@ -189,7 +189,8 @@ def test_bad_arrays_are_refused_by_name(metric, truth, score, weights, message):
         (lambda: bootstrap_interval(GOOD, GOOD[0]), r"scores must be \[seeds, clips, tags\]"),
         (lambda: bootstrap_interval(GOOD, GOOD[np.newaxis][:0]), r"scores must be \[seeds, clips, tags\]"),
         (lambda: bootstrap_interval(GOOD, GOOD, level=95), "level must lie between 0 and 1, got 95"),
-        (lambda: contrast(GOOD, []), "terms must hold at least one pair"),
+        (lambda: contrasts(GOOD, {"a": GOOD}, {"none": {}}), "terms must name at least one"),
+        (lambda: contrasts(GOOD, {"a": GOOD}, {"a": {"b": 1}}), "terms must name at least one"),
         (lambda: smallest_detectable_difference(GOOD, GOOD, GOOD, power=1), "power must lie between 0 and 1, got 1"),
         (lambda: smallest_detectable_difference(GOOD, GOOD, GOOD, over_seeds=True), "scores_a must hold at least two"),
         (lambda: score_table(GOOD, GOOD, ["rock"], [1, 2, 3]), "tags must name the 2 columns of truth, got 1 names"),
@@ -346,8 +347,9 @@ def test_a_paired_difference_is_tighter_than_two_single_intervals():
 
 def test_a_contrast_of_four_is_the_difference_of_two_differences():
     truth, score_a, score_b, artist = two_alike_configs(np.random.default_rng(5))
-    score_c = -score_a
-    result = contrast(truth, [(1, score_a), (-1, score_b), (-1, score_c), (1, score_c)], artist, resamples=100)
+    scores = {"a": score_a, "b": score_b, "c": -score_a, "d": -score_a}
+    terms = {"interaction": {"a": 1, "b": -1, "c": -1, "d": 1}}
+    result = contrasts(truth, scores, terms, artist, resamples=100)["interaction"]
     pair = paired_difference(truth, score_a, score_b, artist, resamples=100)
     assert result == pytest.approx(pair, abs=1e-12)
 

@@ -142,34 +142,42 @@ def bootstrap_interval(
     return _interval(_mean_over_seeds(truth, scores, metric), deviations, level)
 
 
-def contrast(truth, terms, groups=None, resamples=1000, seed=0, level=0.95, metric=roc_auc) -> dict:
-    """A sum of mean scores of several configs, each times a factor, all scored on the same resamples.
+def contrasts(truth, scores, terms, groups=None, resamples=1000, seed=0, level=0.95, metric=roc_auc) -> dict:
+    """Sums of mean scores of several configs, each times a factor, all scored on the same resamples.
 
     Args:
-        terms: pairs of a factor and scores, as in `bootstrap_interval`; the numbers of seeds may differ. For an
-            interaction: [(1, both), (-1, first), (-1, second), (1, neither)].
+        scores: config -> scores, as in `bootstrap_interval`; the numbers of seeds may differ.
+        terms: label -> config -> factor. For a difference {"a": 1, "b": -1}; for an interaction
+            {"both": 1, "first": -1, "second": -1, "neither": 1}.
         truth, groups, resamples, seed, level, metric: as in `bootstrap_interval`.
 
     Returns:
-        {"difference": the sum, "low": ..., "high": ..., "sd": standard error, from the choice of clips alone}
+        label -> {"difference": the sum, "low": ..., "high": ..., "sd": standard error, from the choice of clips
+        alone}
     """
     truth = _valid_truth(truth)
-    if len(terms) == 0:
-        raise ValueError("terms must hold at least one pair of a factor and scores, got none")
-    estimate, deviations = 0.0, 0.0
-    for factor, scores in terms:
-        scores = _with_seeds(scores, truth, "scores")
-        estimate += factor * _mean_over_seeds(truth, scores, metric)
-        deviations += factor * _deviations(truth, scores, groups, resamples, seed, metric)
-    low, high = _interval(estimate, deviations, level)
-    standard_error = float(np.sqrt(np.square(deviations).mean()))
-    return {"difference": estimate, "low": low, "high": high, "sd": standard_error}
+    needed = {name for factors in terms.values() for name in factors}
+    if not all(terms.values()) or not needed <= set(scores):
+        raise ValueError(f"terms must name at least one of {', '.join(scores)} each, and no other, got {terms}")
+    scores = {name: _with_seeds(scores[name], truth, f"scores of {name}") for name in needed}
+    means = {name: _mean_over_seeds(truth, of_config, metric) for name, of_config in scores.items()}
+    spread = {
+        name: _deviations(truth, of_config, groups, resamples, seed, metric) for name, of_config in scores.items()
+    }
+    results = {}
+    for label, factors in terms.items():
+        estimate = sum(factor * means[name] for name, factor in factors.items())
+        deviations = sum(factor * spread[name] for name, factor in factors.items())
+        low, high = _interval(estimate, deviations, level)
+        standard_error = float(np.sqrt(np.square(deviations).mean()))
+        results[label] = {"difference": estimate, "low": low, "high": high, "sd": standard_error}
+    return results
 
 
 def paired_difference(
     truth, scores_a, scores_b, groups=None, resamples=1000, seed=0, level=0.95, metric=roc_auc
 ) -> dict:
-    """How much better a is than b: the `contrast` of a less b, with an interval.
+    """How much better a is than b: the contrast of a less b, with an interval.
 
     What makes the clips of a resample hard is so for both and cancels, so the interval is narrower than the
     two single ones suggest. The spread over training seeds is not in it.
@@ -177,7 +185,8 @@ def paired_difference(
     Returns:
         {"difference": ..., "low": ..., "high": ..., "sd": ...}
     """
-    return contrast(truth, [(1, scores_a), (-1, scores_b)], groups, resamples, seed, level, metric)
+    scores, terms = {"a": scores_a, "b": scores_b}, {"a less b": {"a": 1, "b": -1}}
+    return contrasts(truth, scores, terms, groups, resamples, seed, level, metric)["a less b"]
 
 
 def smallest_detectable_difference(

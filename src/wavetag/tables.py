@@ -91,35 +91,6 @@ def waiting(name: str, config: Mapping[str, Any], command: str) -> dict[str, Any
     return row | published.REGULARISATION.get(name, published.Published())._asdict()
 
 
-def contrast(
-    coefficients: Mapping[str, float],
-    evaluations: Mapping[str, Evaluation],
-    weights: np.ndarray,
-    truth: np.ndarray,
-) -> dict[str, float]:
-    """A weighted sum of several configs' mean ROC-AUC, with a 95 % bootstrap interval: all on the same resamples.
-
-    Args:
-        coefficients: config -> factor, such as {"raw_bn": 1, "base": -1} for a difference.
-        evaluations: of these configs.
-        weights: [resamples, clips], as ``scoring.bootstrap_weights`` gives.
-        truth: [clips, tags].
-    """
-    estimate, resampled = 0.0, np.zeros(len(weights))
-    for name, factor in coefficients.items():
-        for predictions in evaluations[name].predictions:
-            share = factor / len(evaluations[name].predictions)
-            estimate += share * float(scoring.macro_mean(scoring.roc_auc(truth, predictions)))
-            resampled += share * scoring.macro_mean(scoring.roc_auc(truth, predictions, weights))
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return {
-        "difference": estimate,
-        "low": float(low),
-        "high": float(high),
-        "sd": float(resampled.std(ddof=1)),
-    }
-
-
 def comparisons(
     pairs: Iterable[tuple[str, str]],
     evaluations: Mapping[str, Evaluation],
@@ -131,23 +102,19 @@ def comparisons(
     """Paired differences, and batch norm x dropout with its interaction, artists resampled.
 
     An interaction is both - batch norm - dropout + neither: above zero the two give more together than apart
-    ("synergistic" is the replication's word).
+    ("synergistic" is the replication's word). An effect of one is the mean over the other's two levels.
     """
-    weights = scoring.bootstrap_weights(artists, resamples, seed)
-    contrasts = {f"{one} - {other}": {one: 1, other: -1} for one, other in pairs}
+    terms = {f"{one} - {other}": {one: 1, other: -1} for one, other in pairs}
     for frontend, cells in FACTORIAL.items():
-        if not set(cells.values()) <= set(evaluations):
-            continue
-        neither, norm, dropout, both = cells["neither"], cells["batch_norm"], cells["dropout"], cells["both"]
-        half = 0.5
-        contrasts[f"{frontend}: batch norm"] = {norm: half, neither: -half, both: half, dropout: -half}
-        contrasts[f"{frontend}: dropout"] = {dropout: half, neither: -half, both: half, norm: -half}
-        contrasts[f"{frontend}: interaction"] = {both: 1, norm: -1, dropout: -1, neither: 1}
-    rows = [
-        {"contrast": label, **contrast(coefficients, evaluations, weights, truth)}
-        for label, coefficients in contrasts.items()
-    ]
-    frame = pd.DataFrame(rows, columns=["contrast", "difference", "low", "high", "sd"])
+        if set(cells.values()) <= set(evaluations):
+            neither, norm, dropout, both = (cells[key] for key in ("neither", "batch_norm", "dropout", "both"))
+            terms[f"{frontend}: batch norm"] = {norm: 0.5, neither: -0.5, both: 0.5, dropout: -0.5}
+            terms[f"{frontend}: dropout"] = {dropout: 0.5, neither: -0.5, both: 0.5, norm: -0.5}
+            terms[f"{frontend}: interaction"] = {both: 1, norm: -1, dropout: -1, neither: 1}
+    predictions = {name: evaluation.predictions for name, evaluation in evaluations.items()}
+    results = scoring.contrasts(truth, predictions, terms, artists, resamples, seed)
+    columns = ["contrast", "difference", "low", "high", "sd"]
+    frame = pd.DataFrame([{"contrast": label, **result} for label, result in results.items()], columns=columns)
     frame["shown"] = (frame["low"] > 0) | (frame["high"] < 0)
     return frame
 

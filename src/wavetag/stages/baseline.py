@@ -40,7 +40,13 @@ def main() -> None:
     predictions = {}
     for name in ("loudness", "mel_statistics"):
         features = {
-            part: baselines.features(name, array, split.clips["row"].to_numpy(), settings["prepare"]["sample_rate"])
+            part: baselines.features(
+                name,
+                array,
+                split.clips["row"].to_numpy(),
+                settings["prepare"]["sample_rate"],
+                lengths=split.clips["windows"].to_numpy() * params.window_samples(settings),
+            )
             for part, split in parts.items()
         }
         model = baselines.fit_linear(
