@@ -7,6 +7,7 @@ bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (
 import ctypes
 import ctypes.util
 import hashlib
+import io
 import json
 import math
 import time
@@ -23,6 +24,8 @@ from wavetag.splits import Split
 
 SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
+
+NOT_FINITE = {"loss": math.nan, "roc_auc": math.nan}  # the scores of predictions that are no longer numbers
 
 
 class Diverged(RuntimeError):
@@ -121,7 +124,9 @@ def cross_entropy(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Loss and mean ROC-AUC over the tags that are defined (NaN where no tag is)."""
+    """Loss and mean ROC-AUC over the tags that are defined (NaN where no tag is, or a prediction is not a number)."""
+    if not np.isfinite(predictions).all():
+        return dict(NOT_FINITE)
     roc_auc = scoring.macro_mean(scoring.roc_auc(labels, predictions))
     return {"loss": cross_entropy(labels, predictions), "roc_auc": float(roc_auc)}
 
@@ -140,15 +145,15 @@ def keep_memory() -> None:
         mallopt(mmap_max, 0)
 
 
-def _random_state() -> list[torch.Tensor]:
-    """The state of torch's generators: the CPU's, then each GPU's."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+def _random_state(device: torch.device) -> list[torch.Tensor]:
+    """The state of torch's generators: the CPU's, and that of the GPU in use. Which GPU a job gets may change."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
-def _set_random_state(state: list[torch.Tensor]) -> None:
+def _set_random_state(state: list[torch.Tensor], device: torch.device) -> None:
     torch.set_rng_state(state[0].cpu())
-    if state[1:]:
-        torch.cuda.set_rng_state_all([one.cpu() for one in state[1:]])
+    if device.type == "cuda" and len(state) > 1:
+        torch.cuda.set_rng_state(state[1].cpu(), device)
 
 
 @dataclass
@@ -168,14 +173,16 @@ class Training:
             "fingerprint": fingerprint,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": _random_state(),
+            "random": _random_state(next(self.network.parameters()).device),
             "history": self.history,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
         }
+        content = io.BytesIO()  # torch itself would tell of a full disk in words that nobody understands
+        torch.save(state, content)
         with files.written_whole(path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def restore(self, path: Path, fingerprint: str, device: torch.device) -> bool:
         """Take up what ``save`` wrote, if it is there, whole, and of the same training."""
@@ -183,14 +190,15 @@ class Training:
             return False
         try:
             state = torch.load(path, weights_only=True, map_location=device)
+            same = state["fingerprint"] == fingerprint
         except Exception as error:  # a damaged checkpoint costs time, no more: say so and begin again
             print(f"{path}: not a whole checkpoint ({type(error).__name__}); this seed starts from its beginning")
             return False
-        if state.get("fingerprint") != fingerprint:
+        if not same:
             return False
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        _set_random_state(state["random"])
+        _set_random_state(state["random"], device)
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self.seconds = state["seconds"]
         return True
@@ -236,15 +244,16 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
     for chosen in batches(order, config["batch_size"]):
         windows, labels = train.windows(chosen).to(device), train.labels(chosen).to(device)
         predictions = network.tag(fronts(chosen), windows)
+        of_clips = predictions.detach()
+        if of_clips.dim() == 3:  # one prediction a window
+            of_clips = networks.mean_over_windows(of_clips, windows)
+        predicted[chosen] = of_clips.cpu().numpy()
+        if not np.isfinite(predicted[chosen]).all():  # before the loss, which refuses them, on a GPU for good
+            return dict(NOT_FINITE)
         loss = networks.loss(predictions, windows, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if predictions.dim() == 3:  # one prediction a window
-            predictions = networks.mean_over_windows(predictions, windows)
-        predicted[chosen] = predictions.detach().cpu().numpy()
-    if not np.isfinite(predicted).all():
-        return {"loss": math.nan, "roc_auc": math.nan}
     return scores(train.split.labels, predicted)
 
 
@@ -302,6 +311,8 @@ def run(
         if not math.isfinite(in_train["loss"]):
             break
         in_valid = scores(valid.split.labels, predict(network, valid, device, fronts[1]))
+        if not math.isfinite(in_valid["loss"]):
+            break
         row = {"seed": seed, "epoch": epoch, "learning_rate": learning_rate(config, epoch)}
         row |= {f"train_{key}": value for key, value in in_train.items()}
         row |= {f"valid_{key}": value for key, value in in_valid.items()}

@@ -1,0 +1,382 @@
+"""Training: the same numbers again, stopped or not, from the training clips alone, and the epoch that is kept."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from wavetag import networks, scaling, splits, training
+
+CONFIG = {
+    "frontend": "raw",
+    "length": 256,
+    "stride": 256,
+    "filters": 8,
+    "compression": 10_000.0,
+    "scaling": "minmax",
+    "pool": "predictions",
+    "batch_norm": False,
+    "dropout": 0.0,
+    "learning_rate": 0.02,
+    "momentum": 0.9,
+    "decay": 1.0,
+    "decay_every": 5,
+    "batch_size": 10,
+    "epochs": 3,
+    "select": "loss",
+}
+torch.set_num_threads(1)
+
+
+class Stopped(Exception):
+    """What the tests stop a training with."""
+
+
+def statistics_of(prepared, array=None):
+    train = prepared.split.only(splits.TRAIN).clips
+    array = prepared.array if array is None else array
+    return scaling.statistics(array, train["row"], train["windows"], prepared.window_samples)
+
+
+def run(prepared, settings, seed=0, array=None, **arguments):
+    array = prepared.array if array is None else array
+    return training.run(
+        CONFIG | settings,
+        seed,
+        training.Clips(array, prepared.split.only(splits.TRAIN)),
+        training.Clips(array, prepared.split.only(splits.VALID)),
+        statistics_of(prepared, array),
+        prepared.sample_rate,
+        prepared.window_samples,
+        **arguments,
+    )
+
+
+def last(trained):
+    return trained.network.state_dict()
+
+
+def same_weights(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def assert_same(one, other):
+    assert one.history == other.history
+    assert one.best_epoch == other.best_epoch
+    assert same_weights(one.best, other.best)
+    assert same_weights(last(one), last(other))
+
+
+RECIPES = {
+    "raw": {},
+    "raw, dropout": {"dropout": 0.5},
+    "linear, batch norm, dropout": {"frontend": "linear", "batch_norm": True, "dropout": 0.5},
+    "raw, loss of each window": {"pool": "window_loss", "batch_norm": True},
+}
+each_recipe = pytest.mark.parametrize("settings", list(RECIPES.values()), ids=list(RECIPES))
+
+
+@each_recipe
+def test_the_same_seed_gives_the_same_numbers_twice(tiny_prepared, settings):
+    assert_same(run(tiny_prepared, settings), run(tiny_prepared, settings))
+
+
+def test_another_seed_gives_other_weights(tiny_prepared):
+    one, other = run(tiny_prepared, {}, seed=0), run(tiny_prepared, {}, seed=1)
+    assert not same_weights(last(one), last(other))
+    assert one.history[0]["train_loss"] != other.history[0]["train_loss"]
+
+
+@each_recipe
+@pytest.mark.parametrize("after", [1, 2])
+def test_stopped_after_an_epoch_and_taken_up_is_as_if_never_stopped(tiny_prepared, tmp_path, settings, after):
+    checkpoint, epochs = tmp_path / "seed_0.pt", []
+
+    def stop(row, seconds_left):
+        if row["epoch"] == after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(tiny_prepared, settings, checkpoint=checkpoint, report=stop)
+    torch.manual_seed(99)  # another process would not stand where this one stopped
+    taken_up = run(tiny_prepared, settings, checkpoint=checkpoint, report=lambda row, left: epochs.append(row["epoch"]))
+    assert epochs == list(range(after + 1, 4))
+    assert_same(taken_up, run(tiny_prepared, settings))
+
+
+def test_a_finished_training_is_taken_up_without_another_epoch(tiny_prepared, tmp_path):
+    checkpoint = tmp_path / "seed_0.pt"
+    done = run(tiny_prepared, {}, checkpoint=checkpoint)
+    again = run(tiny_prepared, {}, checkpoint=checkpoint, report=lambda row, left: pytest.fail("trained again"))
+    assert_same(done, again)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def fill_with_text(path):
+    path.write_text("not a checkpoint")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def replace_by_weights_alone(path):
+    torch.save({"classifier.weight": torch.zeros(3)}, path)
+
+
+@pytest.mark.parametrize("damage", [cut_short, fill_with_text, empty, replace_by_weights_alone])
+def test_a_damaged_checkpoint_is_told_and_training_begins_again(tiny_prepared, tmp_path, capsys, damage):
+    checkpoint = tmp_path / "seed_0.pt"
+    undisturbed = run(tiny_prepared, {"epochs": 2}, checkpoint=checkpoint)
+    damage(checkpoint)
+    again = run(tiny_prepared, {"epochs": 2}, checkpoint=checkpoint)
+    assert f"{checkpoint}: not a whole checkpoint" in capsys.readouterr().out
+    assert_same(again, undisturbed)
+
+
+def test_a_checkpoint_of_a_machine_with_gpus_is_taken_up_without_any(tiny_prepared, tmp_path):
+    checkpoint = tmp_path / "seed_0.pt"
+    done = run(tiny_prepared, {}, checkpoint=checkpoint)
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save(state | {"random": [*state["random"], torch.zeros(16, dtype=torch.uint8)]}, checkpoint)
+    assert_same(run(tiny_prepared, {}, checkpoint=checkpoint), done)
+
+
+def test_a_full_disk_is_told_as_such_and_keeps_the_last_whole_checkpoint(tiny_prepared, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "seed_0.pt"
+    run(tiny_prepared, {"epochs": 1}, checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        run(tiny_prepared, {"epochs": 2}, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["seed_0.pt"]
+
+
+@pytest.mark.parametrize("change", ["config", "seed", "labels", "clips", "array"])
+def test_a_checkpoint_of_another_training_is_not_taken_up(tiny_prepared, tmp_path, change):
+    checkpoint = tmp_path / "seed_0.pt"
+    run(tiny_prepared, {"epochs": 1}, checkpoint=checkpoint)
+    prepared, settings, seed, array = tiny_prepared, {"epochs": 1}, 0, None
+    split = tiny_prepared.split
+    if change == "config":
+        settings |= {"momentum": 0.8}
+    elif change == "seed":
+        seed = 1
+    elif change == "labels":
+        labels = split.labels.copy()
+        labels[0, 0] ^= 1
+        prepared = type(tiny_prepared)(None, None, splits.Split(split.clips, split.tags, labels))
+        array = tiny_prepared.array
+    elif change == "clips":
+        fewer = splits.Split(split.clips.iloc[1:].reset_index(drop=True), split.tags, split.labels[1:])
+        prepared, array = type(tiny_prepared)(None, None, fewer), tiny_prepared.array
+    elif change == "array":
+        copy = tmp_path / "prepared_again.npy"
+        np.save(copy, np.array(tiny_prepared.array))
+        array = np.load(copy, mmap_mode="r")
+    epochs = []
+    run(prepared, settings, seed, array, checkpoint=checkpoint, report=lambda row, left: epochs.append(row["epoch"]))
+    assert epochs == [1]
+
+
+def test_more_epochs_begin_again_or_go_on_to_the_same_end(tiny_prepared, tmp_path):
+    checkpoint = tmp_path / "seed_0.pt"
+    run(tiny_prepared, {"epochs": 1}, checkpoint=checkpoint)
+    assert_same(run(tiny_prepared, {}, checkpoint=checkpoint), run(tiny_prepared, {}))
+
+
+@pytest.mark.parametrize("frontend", ["raw", "linear"])
+def test_test_clips_are_never_read(tiny_prepared, frontend):
+    """Garbage in the test clips' rows changes no weight and no figure."""
+    array = np.array(tiny_prepared.array)
+    rows = tiny_prepared.split.only("test").clips["row"]
+    array[rows] = np.random.default_rng(0).integers(-32_768, 32_767, (len(rows), array.shape[1]))
+    poisoned = run(tiny_prepared, {"frontend": frontend}, array=array)
+    assert_same(poisoned, run(tiny_prepared, {"frontend": frontend}))
+
+
+def test_validation_clips_move_no_weight_of_the_last_epoch(tiny_prepared):
+    array = np.array(tiny_prepared.array)
+    array[tiny_prepared.split.only("valid").clips["row"]] //= 3
+    other, plain = run(tiny_prepared, {"batch_norm": True}, array=array), run(tiny_prepared, {"batch_norm": True})
+    assert same_weights(last(other), last(plain))
+    assert other.history[0]["valid_loss"] != plain.history[0]["valid_loss"]
+
+
+def with_scores(monkeypatch, losses, roc_aucs):
+    """Let validation say these figures, epoch by epoch."""
+    said = iter(zip(losses, roc_aucs, strict=True))
+    true_scores = training.scores
+
+    def scores(labels, predictions):
+        if len(labels) != 4:
+            return true_scores(labels, predictions)
+        loss, roc_auc = next(said)
+        return {"loss": loss, "roc_auc": roc_auc}
+
+    monkeypatch.setattr(training, "scores", scores)
+
+
+@pytest.mark.parametrize(("select", "epoch"), [("loss", 2), ("roc_auc", 3), ("last", 4)])
+def test_the_epoch_kept_is_the_one_that_the_rule_picks(tiny_prepared, monkeypatch, select, epoch):
+    """The first of equals: loss is least in epochs 2 and 3, ROC-AUC highest in 3 and 4."""
+    with_scores(monkeypatch, [0.5, 0.3, 0.3, 0.6], [0.6, 0.5, 0.9, 0.9])
+    trained = run(tiny_prepared, {"epochs": 4, "select": select})
+    assert trained.best_epoch == epoch
+    monkeypatch.undo()
+    assert same_weights(trained.best, last(run(tiny_prepared, {"epochs": epoch})))
+
+
+def test_a_row_of_the_history_is_what_the_networks_predictions_score(tiny_prepared):
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    trained = run(tiny_prepared, {"select": "last"})
+    valid = tiny_prepared.split.only("valid")
+    clips_of_valid = training.Clips(tiny_prepared.array, valid)
+    predictions = training.predict(trained.network, clips_of_valid, torch.device("cpu"))
+    defined = [tag for tag in range(50) if 0 < valid.labels[:, tag].sum() < len(valid)]
+    row = trained.history[-1]
+    expected = np.mean([roc_auc_score(valid.labels[:, tag], predictions[:, tag]) for tag in defined])
+    assert row["valid_roc_auc"] == pytest.approx(expected)
+    expected = log_loss(valid.labels.ravel(), predictions.ravel().astype(np.float64))
+    assert row["valid_loss"] == pytest.approx(expected, rel=1e-5)
+    assert [one["epoch"] for one in trained.history] == [1, 2, 3]
+
+
+def test_the_learning_rate_decays_after_every_so_many_epochs(tiny_prepared):
+    settings = {"epochs": 5, "decay": 0.1, "decay_every": 2, "learning_rate": 0.02}
+    rates = [row["learning_rate"] for row in run(tiny_prepared, settings).history]
+    assert rates == pytest.approx([0.02, 0.02, 0.002, 0.002, 0.0002])
+
+
+def test_the_optimizer_obeys_the_learning_rate(tiny_prepared):
+    """A second epoch at a rate of almost nothing moves nothing."""
+    frozen = run(tiny_prepared, {"epochs": 2, "decay": 1e-30, "decay_every": 1, "momentum": 0.0})
+    once = run(tiny_prepared, {"epochs": 1, "momentum": 0.0})
+    torch.testing.assert_close(last(frozen), last(once), rtol=0, atol=1e-25)
+
+
+def test_steps_are_those_of_sgd_with_momentum(tiny_prepared):
+    """All training clips in one batch, three times: v = m v + g, w = w - r v, written out here."""
+    settings = {"batch_size": 48, "momentum": 0.9, "learning_rate": 0.05, "select": "last"}
+    trained = run(tiny_prepared, settings)
+    train = training.Clips(tiny_prepared.array, tiny_prepared.split.only("train"))
+    everything = np.arange(48)
+    torch.manual_seed(0)
+    network = networks.Tagger(CONFIG, statistics_of(tiny_prepared), 50, 12_000, 12_000)
+    velocity = [torch.zeros_like(weight) for weight in network.parameters()]
+    for _ in range(3):
+        predictions = network(train.samples(everything), train.windows(everything))
+        loss = functional.binary_cross_entropy(predictions, train.labels(everything))
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for weight, gradient, speed in zip(network.parameters(), gradients, velocity, strict=True):
+                weight -= 0.05 * speed.mul_(0.9).add_(gradient)
+    torch.testing.assert_close(last(trained), network.state_dict(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [10, 48])
+def test_divergence_in_the_first_epoch_is_an_error_that_says_what_to_change(tiny_prepared, batch_size):
+    """With one batch an epoch it shows only once validation is scored."""
+    with pytest.raises(training.Diverged, match=r"seed 0: the loss was not a finite number .* learning_rate 1e\+30"):
+        run(tiny_prepared, {"learning_rate": 1e30, "batch_size": batch_size})
+
+
+@pytest.mark.parametrize("batch_size", [10, 48])
+def test_divergence_later_on_keeps_the_best_epoch_before(tiny_prepared, monkeypatch, batch_size):
+    plain_rate = training.learning_rate
+    rate = lambda config, epoch: 1e30 if epoch == 3 else plain_rate(config, epoch)  # noqa: E731
+    monkeypatch.setattr(training, "learning_rate", rate)
+    settings = {"epochs": 5, "batch_size": batch_size, "select": "last"}
+    diverged = run(tiny_prepared, settings)
+    monkeypatch.undo()
+    assert [row["epoch"] for row in diverged.history] == [1, 2]
+    assert diverged.best_epoch == 2
+    assert same_weights(diverged.best, last(run(tiny_prepared, settings | {"epochs": 2})))
+
+
+@pytest.mark.parametrize("frontend", ["linear", "mel", "flat"])
+def test_a_front_end_kept_in_memory_gives_the_same_training(tiny_prepared, monkeypatch, frontend):
+    settings = {"frontend": frontend, "batch_norm": True, "epochs": 1}
+    kept = run(tiny_prepared, settings)
+    monkeypatch.setattr(training, "FRONT_BYTES", 0)
+    computed = run(tiny_prepared, settings)
+    for one, other in zip(kept.history, computed.history, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    torch.testing.assert_close(kept.best, computed.best, rtol=1e-3, atol=1e-4)
+
+
+def test_only_a_front_end_with_nothing_to_learn_is_kept_and_only_where_it_fits(tiny_prepared, monkeypatch):
+    train = training.Clips(tiny_prepared.array, tiny_prepared.split.only("train"))
+    fronts = {
+        name: training.Fronts(run(tiny_prepared, {"frontend": name, "epochs": 1}).network, train, torch.device("cpu"))
+        for name in ("raw", "linear")
+    }
+    assert fronts["raw"].kept is None
+    kept = fronts["linear"].kept
+    assert len(kept) == 48
+    monkeypatch.setattr(training, "FRONT_BYTES", kept.nbytes - 1)
+    assert training.Fronts(fronts["linear"].network, train, torch.device("cpu")).kept is None
+    monkeypatch.setattr(training, "FRONT_BYTES", kept.nbytes)
+    again = training.Fronts(fronts["linear"].network, train, torch.device("cpu"))
+    chosen = np.array([5, 0, 47])
+    torch.testing.assert_close(again(chosen), fronts["linear"].network.front(train.samples(chosen)))
+
+
+def test_samples_come_in_the_order_asked_for(tiny_prepared):
+    split = tiny_prepared.split.only("train")
+    chosen = np.array([40, 3, 3, 17])
+    train = training.Clips(tiny_prepared.array, split)
+    expected = tiny_prepared.array[split.clips["row"].to_numpy()[chosen]]
+    np.testing.assert_array_equal(train.samples(chosen).numpy(), expected)
+    np.testing.assert_array_equal(train.labels(chosen).numpy(), split.labels[chosen])
+
+
+def test_batches_hold_every_clip_once():
+    pieces = list(training.batches(np.random.default_rng(0).permutation(23), 10))
+    assert [len(piece) for piece in pieces] == [10, 10, 3]
+    assert sorted(np.concatenate(pieces)) == list(range(23))
+
+
+def test_prediction_leaves_the_network_in_evaluation_mode_whatever_it_was(tiny_prepared):
+    network = run(tiny_prepared, {"batch_norm": True, "dropout": 0.5, "epochs": 1}).network
+    valid = training.Clips(tiny_prepared.array, tiny_prepared.split.only("valid"))
+    network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    one, other = (training.predict(network, valid, torch.device("cpu")) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert same_weights(before, network.state_dict())
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_cross_entropy_of_certain_predictions_stays_finite(kind):
+    found = training.cross_entropy(np.array([[1, 0]]), np.array([[0.0, 0.5]], dtype=kind))
+    assert found == pytest.approx((100 + np.log(2)) / 2)
+
+
+@pytest.mark.parametrize("settings", [{}, {"frontend": "linear"}], ids=["raw", "linear"])
+def test_it_learns_what_can_be_heard(tiny_prepared, settings):
+    """Low tones are tagged 'bass', high ones 'flute': of clips not trained on too."""
+    trained = run(tiny_prepared, settings | {"batch_norm": True, "filters": 32, "epochs": 15, "select": "last"})
+    test = tiny_prepared.split.only("test")
+    predictions = training.predict(trained.network, training.Clips(tiny_prepared.array, test), torch.device("cpu"))
+    for tag in ("bass", "flute"):
+        column = test.tags.index(tag)
+        positive = test.labels[:, column] == 1
+        assert positive.sum() == 6
+        won = predictions[positive, column][:, None] > predictions[~positive, column][None]
+        assert won.mean() > 0.9
+    assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
