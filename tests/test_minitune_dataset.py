@@ -155,6 +155,19 @@ def test_clips_of_another_seed_are_not_taken_over(humming, tmp_path):
     assert seen[0] == 0
 
 
+def test_clips_of_other_code_are_not_taken_over(humming, tmp_path):
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path / "music", clips=32, progress=stop)
+    humming.setattr(dataset, "_digest_of_code", lambda: "edited")
+    seen = []
+    generate(tmp_path / "music", clips=32, progress=lambda done, total: seen.append(done))
+    assert seen[0] == 0
+
+
 def test_a_full_disk_says_so(humming, tmp_path):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))

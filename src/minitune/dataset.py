@@ -13,6 +13,7 @@ target, which takes the target's name when all are there; an interrupted run goe
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -94,9 +95,7 @@ def _refuse_foreign(folder: Path) -> None:
         if mine or not any(folder.iterdir()):
             return
     if folder.exists():
-        raise FileExistsError(
-            f"folder: {folder} exists and is no minitune dataset; remove it or name another"
-        )
+        raise FileExistsError(f"folder: {folder} exists and is no minitune dataset; remove it or name another")
 
 
 def _is_whole(folder: Path, version: str, rows: list[Clip]) -> bool:
@@ -107,13 +106,22 @@ def _is_whole(folder: Path, version: str, rows: list[Clip]) -> bool:
 
 
 def _prepare(partial: Path, version: str) -> None:
-    """The hidden folder, with the clips of an earlier run if that was for the same dataset."""
-    version_file = partial / "VERSION"
-    if partial.exists() and not (version_file.is_file() and version_file.read_text() == version):
+    """The hidden folder, with the clips of an earlier run if the same code made them for the same dataset."""
+    stamp_file, stamp = partial / _FACTS / "made by", version + _digest_of_code()
+    if partial.exists() and not (stamp_file.is_file() and stamp_file.read_text() == stamp):
         shutil.rmtree(partial)
     for name in (*PARTS, _FACTS):
         (partial / name).mkdir(parents=True, exist_ok=True)
-    version_file.write_text(version)
+    stamp_file.write_text(stamp)
+    (partial / "VERSION").write_text(version)
+
+
+def _digest_of_code() -> str:
+    """Of all modules of minitune: while they are being worked on, half-made datasets must not be mixed."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _replace(folder: Path, partial: Path) -> None:
@@ -223,10 +231,7 @@ def _write_tables(partial: Path, rows: list[Clip], seed: int) -> None:
     _write_table(
         partial / "tag_probabilities.csv",
         tag_columns,
-        [
-            (clip.clip_id, *(f"{p:.6f}" for p in row), clip.path)
-            for clip, row in zip(rows, probabilities, strict=True)
-        ],
+        [(clip.clip_id, *(f"{p:.6f}" for p in row), clip.path) for clip, row in zip(rows, probabilities, strict=True)],
     )
     _write_table(partial / "clip_info_final.csv", CLIP_INFO_COLUMNS, [_clip_info(clip) for clip in rows])
     _write_table(

@@ -72,7 +72,7 @@ FEMALE = {
     "woman singing": 0.05, "female singer": 0.045, "women": 0.03, "girl": 0.025, "female singing": 0.015,
 }  # fmt: skip
 MALE = {
-    "male": 0.36, "male vocal": 0.30, "man": 0.22, "male voice": 0.19, "male vocals": 0.14,
+    "male": 0.36, "male vocal": 0.30, "man": 0.22, "male voice": 0.22, "male vocals": 0.14,
     "male singer": 0.06, "man singing": 0.055, "men": 0.02,
 }  # fmt: skip
 MISTAKEN_SEX = 0.05  # of the tags of one sex, the share that a voice of the other gets
@@ -96,7 +96,7 @@ RATES = {
                              "hard rock": .012, "heavy": .03, "loud": .08},
         "lute": {"lute": .22, "medieval": .10, "guitar": .10, "plucking": .03},
         "banjo": {"banjo": .40, "guitar": .20, "country": .15, "plucking": .02},
-        "sitar": {"sitar": .72, "guitar": .08, "indian": .10, "eastern": .03, "string": .03},
+        "sitar": {"sitar": .80, "guitar": .08, "indian": .10, "eastern": .03, "string": .03},
         "koto": {"oriental": .15, "eastern": .08, "sitar": .10, "guitar": .10, "harp": .06},
         "eastern strings": {"eastern": .10, "middle eastern": .06, "arabic": .06, "string": .04,
                             "sitar": .06},
@@ -131,7 +131,7 @@ RATES = {
         "noise": {"noise": .10, "wind": .02, "water": .02},
         "bass": {"bass": .055, "low": .008, "deep": .006},
         "drums": {"drums": .27, "drum": .05, "percussion": .02},
-        "beat": {"beat": .19, "beats": .06, "upbeat": .02, "repetitive": .006},
+        "beat": {"beat": .16, "beats": .045, "upbeat": .02, "repetitive": .006},
         "drum machine": {"beat": .05, "beats": .03, "electronic": .04},
         "tabla": {"bongos": .04, "tribal": .06, "percussion": .03, "indian": .08},
         "drone": {"drone": .05, "low": .02, "chant": .01},
@@ -166,7 +166,7 @@ RATES = {
         "space": {"space": .05, "spacey": .12, "echo": .02, "weird": .03},
         "rock": {"rock": .70, "hard rock": .05, "hard": .015, "soft rock": .01, "punk": .02,
                  "not classical": .01, "upbeat": .02, "drums": .06, "pop": .05},
-        "hard rock": {"hard rock": .08, "hard": .03, "heavy": .06, "rock": .3, "loud": .06},
+        "hard rock": {"hard rock": .10, "hard": .04, "heavy": .06, "rock": .3, "loud": .06},
         "metal": {"metal": .55, "heavy metal": .12, "heavy": .15, "hard rock": .05, "hard": .03,
                   "loud": .15, "fast": .08, "rock": .35, "scary": .01},
         "pop": {"pop": .62, "modern": .03, "happy": .01, "rock": .10, "soft rock": .02},
@@ -179,7 +179,7 @@ RATES = {
                    "world": .02, "middle eastern": .04, "tribal": .02},
         "eastern": {"eastern": .22, "oriental": .10, "middle eastern": .12, "arabic": .10, "foreign": .07,
                     "world": .03, "indian": .06},
-        "foreign": {"foreign": .14, "not english": .08},
+        "foreign": {"foreign": .18, "not english": .08},
         "weird": {"weird": .48, "strange": .12, "different": .08, "eerie": .05, "scary": .03, "noise": .06,
                   "modern": .03},
         "modern": {"modern": .22, "different": .01},
@@ -215,9 +215,7 @@ def strengths(facts: Facts) -> dict[str, dict[str, float]]:
     heard = {name: salience(level) for name, level in facts.levels.items()}
     for sex in {"female voice", "male voice"} & set(heard):
         heard[sex] *= 1 - CHOIR_HIDES_SEX * heard.get("choir", 0.0)
-    missing = {
-        cause: float(all(heard.get(name, 0.0) == 0 for name in names)) for cause, names in MISSING.items()
-    }
+    missing = {cause: float(all(heard.get(name, 0.0) == 0 for name in names)) for cause, names in MISSING.items()}
     manner = {
         cause: float(np.clip((getattr(facts, field) - start) / (end - start), 0, 1))
         for cause, (field, start, end) in MANNERS.items()
