@@ -6,15 +6,14 @@ manifest. A file that cannot be decoded is a row of the manifest with its reason
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from wavetag import audio, files
+from wavetag.processes import pool
 
 OK, MISSING, UNDECODABLE = "ok", "missing", "undecodable"
 MANIFEST_COLUMNS = (
@@ -205,8 +204,8 @@ def _map(decoder: _Decoder, tasks: list[tuple[int, str]], processes: int) -> Ite
     if processes <= 1:
         yield from map(decoder, tasks)
         return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(partial(decoder), tasks, chunksize=16)
+    with pool(processes) as workers:
+        yield from workers.map(decoder, tasks, chunksize=16)
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:

@@ -1,17 +1,16 @@
 """train: the networks of one config, one for each of its seeds."""
 
 import argparse
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wavetag import clips, devices, files, params, splits
+from wavetag.processes import pool
 from wavetag.stages import say, stage, threads
 
 
@@ -71,8 +70,8 @@ def train_all(job: Job, processes: int) -> Iterator[Any]:
     if processes <= 1:
         yield from map(partial(train, job), seeds)
         return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(train, job), seeds)
+    with pool(processes, "spawn") as workers:
+        yield from workers.map(partial(train, job), seeds)
 
 
 @stage
