@@ -1,5 +1,6 @@
 """Settings: read from ``params.yaml``, checked as a whole before anything runs, one config at a time."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue  # a list or a mapping: PyYAML itself refuses it as a key
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -89,11 +92,22 @@ class _Loader(yaml.SafeLoader):
 def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     """What in ``value`` the JSON schema refuses, a sentence each: the key, what was given, what is allowed."""
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    errors = Draft202012Validator(schema).iter_errors(value)
+    # stricter than JSON: 256.0 is no whole number, and YAML's .nan and .inf are no numbers at all
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_finite})
+    errors = extend(Draft202012Validator, type_checker=types)(schema).iter_errors(value)
     for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
         key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
         yield f"{key}: {_sentence(error)}"
+
+
+def _is_whole(checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(checker: Any, value: Any) -> bool:
+    return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _sentence(error: Any) -> str:

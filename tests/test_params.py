@@ -1,0 +1,235 @@
+"""Settings: what is wrong with them is told in one error that names the key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wavetag import params
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCHEMA = REPOSITORY / params.SCHEMA
+
+SETTINGS = {
+    "dataset": {"name": "minitune", "clips": 100, "seed": 1},
+    "prepare": {"sample_rate": 12_000, "clip_samples": 349_500, "windows": 10},
+    "split": {"vocabulary": "merged50", "population": "tagged", "train": ["0"], "valid": ["c"], "test": ["d", "e"]},
+    "evaluate": {"resamples": 1_000, "seed": 0},
+    "defaults": {
+        "frontend": "raw",
+        "length": 256,
+        "stride": 256,
+        "filters": 32,
+        "compression": 10_000,
+        "scaling": "minmax",
+        "pool": "predictions",
+        "batch_norm": False,
+        "dropout": 0.0,
+        "learning_rate": 0.05,
+        "momentum": 0.94,
+        "decay": 1.0,
+        "decay_every": 5,
+        "batch_size": 10,
+        "epochs": 20,
+        "select": "loss",
+        "seeds": [0, 1, 2],
+    },
+    "experiments": {"base": {}, "wide": {"length": 1024, "stride": 512, "dropout": 0.5}},
+    "tables": {"table1": ["base"], "table2": ["wide", "base"]},
+}
+NOTHING = object()
+
+
+def changed(key, value):
+    """The settings with one key set, or with ``NOTHING`` taken away."""
+    settings = copy.deepcopy(SETTINGS)
+    *sections, last = key.split(".")
+    section = settings
+    for name in sections:
+        section = section[name]
+    if value is NOTHING:
+        del section[last]
+    else:
+        section[last] = value
+    return settings
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content):
+        path = tmp_path / "params.yaml"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return params.load(path, SCHEMA)
+
+    return load
+
+
+def refusal(load, content):
+    with pytest.raises(params.ParamsError) as error:
+        load(content)
+    assert "params.yaml: " in str(error.value)
+    return str(error.value)
+
+
+def test_the_repositorys_own_settings_are_allowed():
+    settings = params.load(REPOSITORY / "params.yaml", SCHEMA)
+    assert params.window_samples(settings) == 34_950
+    for suite in REPOSITORY.glob("suites/*/params.yaml"):
+        assert params.load_suite(suite.parent, settings, SCHEMA)["experiments"]
+
+
+def test_settings_are_read_as_they_are(load):
+    assert load(SETTINGS) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        # unknown keys and sections
+        ("experiments.base.sride", 256, "experiments.base: unknown key 'sride'; allowed are frontend, length, stride"),
+        ("dataset.folder", "x", "dataset: unknown key 'folder'; allowed are name, clips, seed"),
+        ("training", {}, "(top level): unknown key 'training'; allowed are dataset, prepare"),
+        # what is missing
+        ("evaluate", NOTHING, "(top level): 'evaluate' is missing"),
+        ("defaults.momentum", NOTHING, "defaults: 'momentum' is missing"),
+        # impossible values
+        ("experiments.wide.stride", 0, "experiments.wide.stride: 0 is not allowed; at least 1 is"),
+        ("experiments.wide.dropout", 1, "experiments.wide.dropout: 1 is not allowed; less than 1 is"),
+        ("defaults.learning_rate", 0, "defaults.learning_rate: 0 is not allowed; more than 0 is"),
+        ("defaults.learning_rate", float("nan"), "defaults.learning_rate: nan is not of type number"),
+        ("experiments.wide.compression", float("inf"), "experiments.wide.compression: inf is not of type number"),
+        ("defaults.decay", 1.5, "defaults.decay: 1.5 is not allowed; at most 1 is"),
+        ("defaults.frontend", "cqt", "defaults.frontend: 'cqt' is not allowed; allowed are raw, mel, linear, flat"),
+        ("defaults.seeds", [], "defaults.seeds: [] should be non-empty"),
+        ("defaults.seeds", [1, 1], "defaults.seeds: [1, 1] has non-unique elements"),
+        ("split.train", ["0", "g"], "split.train.1: 'g' does not match"),
+        ("experiments", {"Base": {}}, "experiments: 'Base' does not match"),
+        # of another type
+        ("experiments.wide.length", "long", "experiments.wide.length: 'long' is not of type integer"),
+        ("experiments.wide.length", 256.0, "experiments.wide.length: 256.0 is not of type integer"),
+        ("experiments.wide.length", True, "experiments.wide.length: True is not of type integer"),
+        ("experiments.base", None, "experiments.base: None is not of type object"),
+        ("defaults.batch_norm", "yes", "defaults.batch_norm: 'yes' is not of type boolean"),
+        ("defaults.learning_rate", "fast", "defaults.learning_rate: 'fast' is not of type number"),
+        ("split.valid", [12], "split.valid.0: 12 is not of type string"),
+        # each allowed, but not together
+        ("tables.table2", ["base", "narrow"], "tables.table2: there is no experiment 'narrow'; there are base, wide"),
+        ("split.valid", ["d"], "split: part 'd' stands in two of train, valid and test"),
+        ("prepare.windows", 7, "prepare.windows: 7 windows do not divide 349500 samples evenly"),
+    ],
+)
+def test_one_wrong_setting_is_one_line_that_names_its_key(load, key, value, expected):
+    told = refusal(load, changed(key, value))
+    assert expected in told
+    assert "\n" not in told
+
+
+def test_a_number_that_yaml_reads_as_text_is_told_with_its_remedy(load):
+    told = refusal(load, yaml.safe_dump(SETTINGS).replace("learning_rate: 0.05", "learning_rate: 1e-3"))
+    assert "defaults.learning_rate: '1e-3' is not of type number" in told
+    assert "write 1.0e-3 or 0.001" in told
+    assert "1.0e-3" not in refusal(load, changed("defaults.learning_rate", "fast"))
+
+
+@pytest.mark.parametrize(
+    ("length", "stride", "needed"), [(4_096, 2_048, 34_816), (20_000, 1_000, 35_000), (256, 2_313, 34_951)]
+)
+def test_a_front_end_that_leaves_too_few_frames_is_refused(load, length, stride, needed):
+    settings = changed("experiments.wide", {"length": length, "stride": stride})
+    if needed <= 34_950:
+        assert load(settings)
+    else:
+        told = refusal(load, settings)
+        assert f"experiments.wide: length {length} with stride {stride} needs windows of {needed} samples" in told
+
+
+@pytest.mark.parametrize("frontend", ["raw", "mel", "linear"])
+def test_the_least_length_of_a_window_is_what_the_network_itself_needs(frontend):
+    """The check before anything runs and the network's own agree."""
+    from wavetag import networks
+
+    config = SETTINGS["defaults"] | {"frontend": frontend, "filters": 1, "length": 64, "stride": 32}
+    statistics = {"minimum": -1, "maximum": 1, "mean": 0.0, "standard_deviation": 1.0}
+    least = 64 + 15 * 32
+    networks.Tagger(config, statistics, 1, 12_000, least)
+    with pytest.raises(ValueError, match="too few"):
+        networks.Tagger(config, statistics, 1, 12_000, least - 1)
+    settings = changed("experiments.wide", {"frontend": frontend, "length": 64, "stride": 32})
+    settings["prepare"] = {"sample_rate": 12_000, "clip_samples": least, "windows": 1}
+    settings["experiments"].pop("base")
+    assert not list(params._impossible(settings | {"tables": {}}))
+    settings["prepare"]["clip_samples"] -= 1
+    assert len(list(params._impossible(settings | {"tables": {}}))) == 1
+
+
+def test_all_that_is_wrong_is_told_at_once(load):
+    settings = changed("experiments.wide.stride", 0)
+    settings["dataset"]["clips"] = "many"
+    told = refusal(load, settings).splitlines()
+    assert len(told) == 2
+    assert "dataset.clips" in told[0]
+    assert "experiments.wide.stride" in told[1]
+
+
+@pytest.mark.parametrize("text", ["epochs: 1\nepochs: 2\n", "a: {b: 1, c: 2, b: 3}\n", "a:\n  - {b: 1, b: 2}\n"])
+def test_a_key_that_stands_twice_is_refused_with_its_line(load, text):
+    told = refusal(load, text)
+    assert "stands twice" in told
+    assert "line" in told
+
+
+@pytest.mark.parametrize(
+    "content", ["a: [1, 2", "a: b: c", "? [1, 2]\n: 3\n", b"a: \xff\xfe", "!!python/object/apply:os.getcwd []"]
+)
+def test_what_is_no_yaml_is_refused(load, content):
+    assert "not valid YAML" in refusal(load, content)
+
+
+@pytest.mark.parametrize("content", ["", "- 1\n- 2\n", "just words"])
+def test_what_is_no_mapping_is_refused(load, content):
+    assert "(top level): " in refusal(load, content)
+    assert "is not of type object" in refusal(load, content)
+
+
+def test_a_missing_file_says_where_the_pipeline_is_run_from(tmp_path):
+    with pytest.raises(params.ParamsError, match=r"params.yaml: no such file; .* repository's top folder"):
+        params.load(tmp_path / "params.yaml", SCHEMA)
+
+
+def test_an_experiment_is_the_defaults_with_what_it_changes():
+    config = params.config(SETTINGS, "wide")
+    assert set(config) == set(SETTINGS["defaults"])
+    differing = {key for key, value in config.items() if value != SETTINGS["defaults"][key]}
+    assert differing == {"length", "stride", "dropout"}
+    assert params.config(SETTINGS, "base") == SETTINGS["defaults"]
+
+
+def test_an_unknown_experiment_is_refused_with_the_known_ones_named():
+    with pytest.raises(params.ParamsError, match="there is no 'narrow'; there are base, wide"):
+        params.config(SETTINGS, "narrow")
+
+
+def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_path):
+    (tmp_path / "params.yaml").write_text("experiments:\n  long: {length: 512}\n")
+    suite = params.load_suite(tmp_path, SETTINGS, SCHEMA)
+    assert list(suite["experiments"]) == ["long"]
+    assert {**suite, "experiments": 0, "tables": 0} == {**SETTINGS, "experiments": 0, "tables": 0}
+    assert params.config(suite, "long")["stride"] == 256
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("experiments:\n  long: {length: 0}\n", "experiments.long.length: 0 is not allowed"),
+        ("experiments:\n  long: {length: 512}\ndefaults: {epochs: 3}\n", "a suite has one section, experiments"),
+        ("", "a suite has one section, experiments"),
+    ],
+)
+def test_a_wrong_suite_is_refused(tmp_path, text, expected):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(params.ParamsError, match=expected):
+        params.load_suite(tmp_path, SETTINGS, SCHEMA)
