@@ -1,0 +1,72 @@
+"""Evaluations on disk."""
+
+import numpy as np
+import pytest
+
+from wavetag import evaluations
+
+PREDICTIONS = np.random.default_rng(0).random((3, 5, 2))
+METRICS = {"roc_auc": 0.75, "roc_auc_ci": [0.7, 0.8], "roc_auc_sd": None, "tags_undefined": ["chant"]}
+
+
+def test_an_evaluation_is_read_back_as_it_was_written(tmp_path):
+    evaluations.write(tmp_path / "base.npz", PREDICTIONS, METRICS)
+    read = evaluations.read(tmp_path / "base.npz")
+    assert read.metrics == METRICS
+    assert read.predictions.dtype == np.float32
+    np.testing.assert_array_equal(read.predictions, PREDICTIONS.astype(np.float32))
+
+
+def test_the_same_evaluation_gives_the_same_bytes(tmp_path):
+    for name in ("one.npz", "two.npz"):
+        evaluations.write(tmp_path / name, PREDICTIONS, METRICS)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_a_missing_evaluation_is_refused_with_its_name(tmp_path):
+    with pytest.raises(ValueError, match=r"base.npz: no such file: evaluate this config first"):
+        evaluations.read(tmp_path / "base.npz")
+
+
+def cut_short(path):
+    evaluations.write(path, PREDICTIONS, METRICS)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def change_a_byte(path):
+    evaluations.write(path, PREDICTIONS, METRICS)
+    content = bytearray(path.read_bytes())
+    content[content.index(PREDICTIONS.astype(np.float32).tobytes()) + 7] ^= 1
+    path.write_bytes(content)
+
+
+def of_another_kind(path):
+    np.savez(path, predictions=PREDICTIONS)
+
+
+def one_array(path):
+    with path.open("wb") as file:
+        np.save(file, PREDICTIONS)
+
+
+def no_json(path):
+    np.savez(path, predictions=PREDICTIONS, metrics=np.array("{"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        change_a_byte,
+        of_another_kind,
+        one_array,
+        no_json,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not an archive"),
+    ],
+)
+def test_a_file_that_is_no_whole_evaluation_is_refused_with_its_name(tmp_path, damage):
+    path = tmp_path / "base.npz"
+    damage(path)
+    with pytest.raises(ValueError, match=r"base.npz: not a whole evaluation .*evaluate this config again"):
+        evaluations.read(path)
