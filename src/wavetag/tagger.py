@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from wavetag import files, networks
 from wavetag.training import Training
@@ -30,16 +30,20 @@ def write(folder: str | Path, about: Mapping[str, Any], trainings: Mapping[int, 
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for seed, training in trainings.items():
-        last = {key: value.detach().cpu() for key, value in training.network.state_dict().items()}
-        for which, weights in (("best", training.best), ("last", last)):
-            save_file({key: value.contiguous() for key, value in weights.items()}, _weights(temporary, seed, which))
-    history = pd.DataFrame([row for training in trainings.values() for row in training.history])
-    files.write_table(temporary / "history.csv", history, decimals=HISTORY_DECIMALS)
-    epochs = {str(seed): training.best_epoch for seed, training in trainings.items()}
-    files.write_json(temporary / "config.json", {**about, "chosen_epochs": epochs})
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    try:
+        for seed, training in trainings.items():
+            for which, weights in (("best", training.best), ("last", training.network.state_dict())):
+                content = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+                # not `save_file`, whose error for a full disk is of its own kind
+                _weights(temporary, seed, which).write_bytes(save(content))
+        history = pd.DataFrame([row for training in trainings.values() for row in training.history])
+        files.write_table(temporary / "history.csv", history, decimals=HISTORY_DECIMALS)
+        epochs = {str(seed): training.best_epoch for seed, training in trainings.items()}
+        files.write_json(temporary / "config.json", {**about, "chosen_epochs": epochs})
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return history
 
 
@@ -54,7 +58,7 @@ def about(folder: str | Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file: {folder} is not a model folder") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: not valid JSON: {error}") from error
 
 
@@ -70,13 +74,16 @@ def load(folder: str | Path, seed: int, which: str = "best") -> networks.Tagger:
         ModelError: a file is missing or damaged, or its weights are of another network.
     """
     description = about(folder)
-    network = networks.Tagger(
-        description["config"],
-        description["statistics"],
-        len(description["tags"]),
-        description["sample_rate"],
-        description["window_samples"],
-    )
+    try:
+        network = networks.Tagger(
+            description["config"],
+            description["statistics"],
+            len(description["tags"]),
+            description["sample_rate"],
+            description["window_samples"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{folder}/config.json: not a model's description: {error!r}") from error
     path = _weights(Path(folder), seed, which)
     try:
         network.load_state_dict(load_file(path))
