@@ -79,7 +79,8 @@ def table(
             }
         )
     rows += [{"config": BASELINES.get(name, name), **score_columns(metrics)} for name, metrics in others.items()]
-    frame = pd.DataFrame(rows)
+    columns = ["config", *NETWORK_COLUMNS, *SCORE_COLUMNS, "parameters", *published.Published._fields]
+    frame = pd.DataFrame(rows, columns=columns)
     for column in ("length", "stride", "parameters"):
         frame[column] = frame[column].astype("Int64")
     return frame
@@ -203,6 +204,7 @@ TITLES = {
 
 def markdown(title: str, above: str, frame: pd.DataFrame, below: str = "") -> str:
     """A Markdown page: a title, a paragraph, a table aligned for reading as plain text too, and a paragraph."""
+    frame = frame.map(lambda cell: cell.replace("|", "\\|"))  # a bare bar would end the cell
     widths = [max(len(str(column)), *(len(cell) for cell in frame[column]), 3) for column in frame]
     line = lambda cells: "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)) + " |"  # noqa: E731
     rows = [

@@ -1,0 +1,239 @@
+"""Tables: ours with spread, theirs beside, and differences with their sign."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wavetag import params, published, scoring, tables
+from wavetag.evaluations import Evaluation
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEFAULTS = {"frontend": "raw", "length": 256, "stride": 256, "batch_norm": False, "dropout": 0.0, "seeds": [0, 1, 2]}
+EXPERIMENTS = {
+    "raw_1024_512": {"length": 1024, "stride": 512},
+    "base": {},
+    "raw_bn": {"batch_norm": True},
+    "linear": {"frontend": "linear", "dropout": 0.5},
+}
+SETTINGS = {
+    "dataset": {"name": "minitune"},
+    "split": {"vocabulary": "merged50"},
+    "defaults": DEFAULTS,
+    "experiments": EXPERIMENTS,
+}
+OTHERS = {"loudness": 0.55, "ceiling": 0.95, "something new": 0.6}
+
+
+def metrics_of(roc_auc, **more):
+    return {
+        "roc_auc": roc_auc,
+        "roc_auc_sd": 0.004,
+        "roc_auc_ci": [roc_auc - 0.02, roc_auc + 0.03],
+        "average_precision": roc_auc / 2,
+        "average_precision_sd": None,
+        "average_precision_ci": [roc_auc / 2 - 0.05, roc_auc / 2 + 0.05],
+        **more,
+    }
+
+
+EVALUATED = {
+    name: Evaluation(None, metrics_of(0.7 + number / 100, parameters=55_422 + number))
+    for number, name in enumerate(EXPERIMENTS)
+}
+
+
+def make(names=("raw_1024_512", "base"), others=OTHERS, rows=published.RAW):
+    return tables.table(names, SETTINGS, EVALUATED, rows, {name: metrics_of(value) for name, value in others.items()})
+
+
+def test_a_row_a_config_in_the_order_asked_for_then_the_other_models():
+    frame = make(("base", "raw_1024_512"))
+    assert frame["config"].tolist()[:2] == ["base", "raw_1024_512"]
+    assert "loudness" in frame["config"][2]
+    assert "P(tag | clip)" in frame["config"][3]
+    assert frame["config"][4] == "something new"
+    assert frame["roc_auc"].tolist() == pytest.approx([0.71, 0.70, 0.55, 0.95, 0.6])
+    assert frame.loc[0, ["roc_auc_ci_low", "roc_auc_ci_high"]].tolist() == pytest.approx([0.69, 0.74])
+    assert frame.loc[1, ["length", "stride", "parameters"]].tolist() == [1024, 512, 55_422]
+
+
+def test_published_numbers_stand_beside_the_configs_that_they_are_of():
+    frame = make().set_index("config")
+    assert frame.loc["base", ["report", "paper", "replication"]].tolist() == [".8285", ".8487", ".8267 ± .0027"]
+    assert frame.loc["raw_1024_512", ["report", "paper", "replication"]].tolist() == [".8130", ".8365", ".8192"]
+    assert frame.iloc[2:][["report", "paper", "replication"]].isna().all(axis=None)
+
+
+def test_a_config_of_which_nothing_was_published_has_dashes():
+    frame = make(("base", "raw_bn"), rows={"base": published.RAW["base"]})
+    shown = tables.readable(frame, tables.TITLES["table1"])
+    assert shown["report (published)"].tolist() == [".8285", "–", "–", "–", "–"]
+
+
+def test_published_figures_are_those_of_the_paper_and_the_report():
+    """Read off the two works' tables: the first and the last row of Table I, and Table II."""
+    assert published.RAW["raw_1024_1024"] == (".8147", ".8366", ".8052")
+    assert published.PAPER_MEL == {
+        "raw_1024_1024": ".8690",
+        "raw_1024_512": ".8726",
+        "raw_512_512": ".8793",
+        "raw_512_256": ".8793",
+        "base": ".8815",
+    }
+    assert published.REGULARISATION["flat_bn_dropout"].report == ".86 ± .01"
+    assert published.REGULARISATION["flat"].report == ".73 ± .01"
+
+
+@pytest.mark.parametrize(("names", "others"), [((), OTHERS), ((), {}), (("base",), {})])
+def test_a_table_may_lack_configs_or_other_models(names, others):
+    frame = make(names, others)
+    assert len(frame) == len(names) + len(others)
+    shown = tables.readable(frame, tables.TITLES["table1"])
+    assert list(shown.columns) == [title for column, title in tables.TITLES["table1"].items() if column != "paper_mel"]
+    assert tables.markdown("Table", "above", shown)
+
+
+def test_a_score_is_shown_with_its_spread_and_interval():
+    row = {"roc_auc": 0.7814, "roc_auc_sd": 0.0042, "roc_auc_ci_low": 0.76, "roc_auc_ci_high": 1.0}
+    assert tables.score(row, "roc_auc") == ".781 ± .004 [.760, 1.000]"
+    assert tables.score(row | {"roc_auc_sd": None}, "roc_auc") == ".781 [.760, 1.000]"
+    assert tables.score(row | {"roc_auc": float("nan")}, "roc_auc") == "–"
+    assert tables.score({}, "roc_auc") == "–"
+
+
+def test_a_table_for_reading_has_words_for_yes_and_no_and_dashes_for_nothing():
+    shown = tables.readable(make(("raw_bn", "base")), tables.TITLES["table2"]).set_index("config")
+    assert shown.loc["raw_bn", ["front end", "batch norm", "dropout"]].tolist() == ["raw", "yes", "0"]
+    assert shown.loc["base", "batch norm"] == "no"
+    assert shown.loc["something new", ["front end", "batch norm", "dropout"]].tolist() == ["–", "–", "–"]
+    assert shown.loc["base", "ROC-AUC (ours)"] == ".710 ± .004 [.690, .740]"
+    assert shown.loc["base", "average precision (ours)"] == ".355 [.305, .405]"
+
+
+def test_a_config_that_was_not_run_waits_with_its_command_and_the_published_number():
+    config = DEFAULTS | {"frontend": "flat"}
+    waiting = pd.DataFrame([tables.waiting("flat", config, "snakemake --cores 4 flat")])
+    frame = pd.concat([waiting, make(("base",), rows=published.REGULARISATION)], ignore_index=True)
+    shown = tables.readable(frame, tables.TITLES["table2"])
+    assert shown.loc[0, "config"] == "flat (not run yet: snakemake --cores 4 flat)"
+    assert shown.loc[0, ["front end", "batch norm", "ROC-AUC (ours)"]].tolist() == ["flat", "no", "–"]
+    assert shown.loc[0, "report (published)"] == ".73 ± .01"
+    assert shown.loc[1, "ROC-AUC (ours)"].startswith(".71")
+
+
+def test_the_heading_says_that_minitunes_numbers_are_not_magnatagatunes():
+    clips = {"train": 900, "valid": 150, "test": 350}
+    above = tables.heading(SETTINGS, clips, 3)
+    assert "900 clips to train, 150 to validate, 350 to test" in above
+    assert "mean of 3 seeds" in above
+    assert "not MagnaTagATune's" in above
+    real = tables.heading({**SETTINGS, "dataset": {"name": "magnatagatune"}}, clips, 3)
+    assert "magnatagatune" in real
+    assert "not MagnaTagATune's" not in real
+
+
+def cells(line):
+    """The cells of a Markdown row, as GitHub's Markdown reads it: a bar ends a cell unless a backslash is before it."""
+    return [cell.strip().replace("\0", "|") for cell in line.strip()[1:-1].replace("\\|", "\0").split("|")]
+
+
+def test_markdown_rows_all_have_the_cells_of_their_table():
+    shown = tables.readable(make(), tables.TITLES["table1"])
+    page = tables.markdown("Table I", "What stands above.", shown, "What stands below.")
+    lines = page.splitlines()
+    assert lines[:4] == ["## Table I", "", "What stands above.", ""]
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 + len(shown)
+    assert len({len(line) for line in rows}) == 1  # aligned for reading as plain text
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
+    assert set("".join(rows[1].split())) == {"|", "-"}
+    read = [cells(row) for row in rows]
+    assert read[0] == list(shown.columns)
+    assert read[2:] == shown.to_numpy().tolist()
+    assert page.endswith("What stands below.\n")
+
+
+def test_a_csv_table_holds_the_same_numbers():
+    frame = make()
+    again = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    np.testing.assert_allclose(again["roc_auc"], frame["roc_auc"])
+
+
+# Planted differences
+
+
+CLIPS, TAGS = 240, 12
+ARTISTS = np.repeat([f"artist {number}" for number in range(60)], CLIPS // 60)
+TRUTH = (np.random.default_rng(0).random((CLIPS, TAGS)) < 0.3).astype(np.uint8)
+
+
+def scored(signal, seed=0, seeds=2):
+    """Predictions whose ROC-AUC rises with the signal; the noise is shared between configs of the same seed."""
+    noise = np.random.default_rng(seed).normal(size=(seeds, CLIPS, TAGS))
+    return Evaluation(signal * TRUTH + noise, {})
+
+
+def roc_auc_of(evaluation):
+    return np.mean([scoring.macro_mean(scoring.roc_auc(TRUTH, predictions)) for predictions in evaluation.predictions])
+
+
+def compare(evaluated, pairs=()):
+    return tables.comparisons(pairs, evaluated, TRUTH, ARTISTS, resamples=300, seed=0).set_index("contrast")
+
+
+def test_a_planted_difference_has_its_sign_and_an_interval_that_excludes_none():
+    evaluated = {"good": scored(1.2), "base": scored(0.6)}
+    compared = compare(evaluated, [("good", "base"), ("base", "good")])
+    row, mirrored = compared.loc["good - base"], compared.loc["base - good"]
+    assert row["difference"] == pytest.approx(roc_auc_of(evaluated["good"]) - roc_auc_of(evaluated["base"]))
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    assert row["shown"]
+    assert mirrored["difference"] == pytest.approx(-row["difference"])
+    assert mirrored["high"] < 0
+    assert mirrored["shown"]
+
+
+def test_two_equal_configs_differ_by_nothing_that_can_be_shown():
+    compared = compare({"one": scored(0.6, seed=1), "base": scored(0.6, seed=2)}, [("one", "base")])
+    row = compared.loc["one - base"]
+    assert row["low"] < 0 < row["high"]
+    assert not row["shown"]
+
+
+@pytest.mark.parametrize("frontend", ["raw", "linear"])
+@pytest.mark.parametrize("both", [1.5, 0.7])
+def test_the_interaction_is_what_both_give_beyond_the_sum_of_each(frontend, both):
+    cells = tables.FACTORIAL[frontend]
+    signals = {"neither": 0.5, "batch_norm": 0.8, "dropout": 0.6, "both": both}
+    evaluated = {cells[cell]: scored(signal) for cell, signal in signals.items()}
+    compared = compare(evaluated)
+    assert set(compared.index) == {f"{frontend}: {effect}" for effect in ("batch norm", "dropout", "interaction")}
+    auc = {cell: roc_auc_of(evaluated[name]) for cell, name in cells.items()}
+    interaction = auc["both"] - auc["batch_norm"] - auc["dropout"] + auc["neither"]
+    norm = (auc["batch_norm"] - auc["neither"] + auc["both"] - auc["dropout"]) / 2
+    dropout = (auc["dropout"] - auc["neither"] + auc["both"] - auc["batch_norm"]) / 2
+    assert compared.loc[f"{frontend}: interaction", "difference"] == pytest.approx(interaction)
+    assert compared.loc[f"{frontend}: batch norm", "difference"] == pytest.approx(norm)
+    assert compared.loc[f"{frontend}: dropout", "difference"] == pytest.approx(dropout)
+    assert (interaction > 0) == (both == 1.5)
+
+
+def test_the_cells_of_the_factorial_are_what_their_names_say():
+    settings = params.load(REPOSITORY / "params.yaml", REPOSITORY / params.SCHEMA)
+    for frontend, cells in tables.FACTORIAL.items():
+        for cell, name in cells.items():
+            config = params.config(settings, name)
+            assert config["frontend"] == frontend
+            assert config["batch_norm"] == (cell in ("batch_norm", "both"))
+            assert (config["dropout"] > 0) == (cell in ("dropout", "both"))
+
+
+def test_without_all_four_cells_there_is_no_interaction_and_without_pairs_no_row():
+    cells = tables.FACTORIAL["raw"]
+    three = {cells[cell]: scored(0.5) for cell in ("neither", "batch_norm", "dropout")}
+    compared = compare(three)
+    assert len(compared) == 0
+    assert tables.markdown("Differences", "", tables.readable(compared.reset_index(), tables.TITLES["comparisons"]))
