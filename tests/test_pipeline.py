@@ -110,7 +110,7 @@ def test_a_second_run_does_nothing(finished):
 
 
 def test_dvc_finds_everything_up_to_date(finished):
-    assert "up to date" in run(finished, "dvc", "status")
+    assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
     assert "Running stage" not in run(finished, "dvc", "repro")
 
 
@@ -139,7 +139,7 @@ def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(fi
     assert "train base: seed" not in run(finished, "snakemake", "--cores", "2", "all")
     (finished / "params.yaml").write_text(original)
     assert "train base: seed" not in run(finished, "snakemake", "--cores", "2", "all")
-    assert "up to date" in run(finished, "dvc", "status")
+    assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
 
 
 def test_without_a_gpu_everything_still_runs(finished):

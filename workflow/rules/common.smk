@@ -68,6 +68,4 @@ def show_results():
         path = Path(f"metrics/tables/{table}.md")
         if path.is_file():
             print(f"\n{path.read_text(encoding='utf-8')}")
-    print(
-        "Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/index.html"
-    )
+    print("Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/index.html")

@@ -20,7 +20,7 @@ rule acquire:
         "logs/acquire.log",
     threads: workflow.cores
     shell:
-        "dvc --wait-for-lock repro -qs acquire 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s acquire 2>&1 | tee {log}"
 
 
 rule prepare:
@@ -35,7 +35,7 @@ rule prepare:
         "logs/prepare.log",
     threads: workflow.cores
     shell:
-        "dvc --wait-for-lock repro -qs prepare 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s prepare 2>&1 | tee {log}"
 
 
 rule split:
@@ -50,7 +50,7 @@ rule split:
     log:
         "logs/split.log",
     shell:
-        "dvc --wait-for-lock repro -qs split 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s split 2>&1 | tee {log}"
 
 
 rule normalise:
@@ -64,4 +64,4 @@ rule normalise:
     log:
         "logs/normalise.log",
     shell:
-        "dvc --wait-for-lock repro -qs normalise 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s normalise 2>&1 | tee {log}"

@@ -17,12 +17,12 @@ rule train:
     resources:
         gpu=GPU,
     shell:
-        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -qs {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule evaluate:
     input:
-        lambda wildcards: settings("evaluate", root=wildcards.root),
+        lambda wildcards: settings("evaluate", wildcards.name, wildcards.root),
         lambda wildcards: code("evaluate", wildcards.root),
         model=rules.train.output.model,
         clips=rules.prepare.output.clips,
@@ -34,4 +34,4 @@ rule evaluate:
     log:
         "{root}logs/evaluate_{name}.log",
     shell:
-        "dvc --wait-for-lock repro -qs {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"

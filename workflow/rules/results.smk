@@ -24,7 +24,7 @@ rule baseline:
     log:
         "logs/baseline.log",
     shell:
-        "dvc --wait-for-lock repro -qs baseline 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s baseline 2>&1 | tee {log}"
 
 
 rule aggregate:
@@ -40,7 +40,7 @@ rule aggregate:
     log:
         "logs/aggregate.log",
     shell:
-        "dvc --wait-for-lock repro -qs aggregate 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s aggregate 2>&1 | tee {log}"
 
 
 rule figures:
@@ -56,7 +56,7 @@ rule figures:
     log:
         "logs/figures.log",
     shell:
-        "dvc --wait-for-lock repro -qs figures 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s figures 2>&1 | tee {log}"
 
 
 rule report:
@@ -72,12 +72,12 @@ rule report:
     log:
         "logs/report.log",
     shell:
-        "dvc --wait-for-lock repro -qs report 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s report 2>&1 | tee {log}"
 
 
 rule publish:
     input:
-        networks_of("suites/flat/"),
+        expand("suites/flat/metrics/{name}.json", name=SETTINGS["suites/flat/"]["experiments"]),
         settings("publish", root="suites/flat/"),
         code("publish", "suites/flat/"),
     output:
@@ -85,4 +85,4 @@ rule publish:
     log:
         "logs/publish.log",
     shell:
-        "dvc --wait-for-lock repro -qs suites/flat/dvc.yaml:publish 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s suites/flat/dvc.yaml:publish 2>&1 | tee {log}"
