@@ -1,0 +1,92 @@
+"""figures: curves by epoch, scores by tag and by config, and clips tagged well and badly."""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wavetag import evaluations, examples, files, params, scoring, splits, tables
+from wavetag.stages import say, stage
+
+DECIMALS = 6
+FEATURED = "base"  # the config whose tags and clips are shown; without it, the first
+CAPTIONS = "captions.json"
+
+
+def curves_of(folder: Path) -> Any:
+    """The history of one config's training. Raises ``ValueError`` that names what is missing."""
+    from wavetag import figures
+
+    chosen = files.read_json(folder / "config.json")["chosen_epochs"]
+    path = folder / "history.csv"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: train this config first")
+    return figures.Curves(pd.read_csv(path), {int(seed): epoch for seed, epoch in chosen.items()})
+
+
+def config_rows(
+    settings: dict[str, Any], evaluated: dict[str, evaluations.Evaluation], test: splits.Split
+) -> pd.DataFrame:
+    """Score, interval and each seed's score, a row a config, as ``figures.by_config`` takes them."""
+    rows = []
+    for name, evaluation in evaluated.items():
+        metrics = evaluation.metrics
+        by_seed = [scoring.macro_mean(scoring.roc_auc(test.labels, scores)) for scores in evaluation.predictions]
+        frontend, (low, high) = params.config(settings, name)["frontend"], metrics["roc_auc_ci"]
+        rows.append((name, frontend, metrics["roc_auc"], low, high, by_seed))
+    frame = pd.DataFrame(rows, columns=["config", "frontend", "roc_auc", "low", "high", "seeds"])
+    return frame.astype({"roc_auc": float, "low": float, "high": float})
+
+
+@stage
+def main() -> None:
+    """Draw every figure anew, for the configs of params.yaml."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, required=True, help="folder with the model folders")
+    parser.add_argument("--predictions", type=Path, required=True, help="folder with the evaluations")
+    parser.add_argument("--split", type=Path, required=True, help="table of the split")
+    parser.add_argument("--baselines", type=Path, help="scores of the linear models and the ceiling, to draw as lines")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the figures, written anew")
+    arguments = parser.parse_args()
+
+    from wavetag import figures
+
+    settings = params.load()
+    dataset, names = settings["dataset"]["name"], list(settings["experiments"])
+    featured = FEATURED if FEATURED in names else names[0]
+    test = splits.read(arguments.split, only=[splits.TEST])
+    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
+    curves = {name: curves_of(arguments.models / name) for name in names}
+    baselines = files.read_json(arguments.baselines) if arguments.baselines else {}
+    others = {
+        tables.BASELINES.get(name, name): metrics["roc_auc"]
+        for name, metrics in baselines.items()
+        if metrics and metrics["roc_auc"] is not None
+    }
+    shown = examples.table(test, evaluated[featured].predictions)
+    by_tag = scoring.per_tag_table(test.labels, evaluated[featured].predictions, test.tags)
+    drawings = {
+        "roc_auc_by_epoch.png": figures.by_epoch("roc_auc", curves, dataset),
+        "loss_by_epoch.png": figures.by_epoch("loss", curves, dataset),
+        "configs.png": figures.by_config(config_rows(settings, evaluated, test), others, len(test), dataset),
+        "roc_auc_by_tag.png": figures.by_tag(featured, by_tag, dataset),
+        "examples.png": figures.of_examples(featured, shown, dataset),
+    }
+
+    temporary = arguments.out.with_name(f".{arguments.out.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name, drawing in drawings.items():
+        figures.save(drawing.figure, temporary / name)
+    captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
+    files.write_json(temporary / CAPTIONS, captions)
+    files.write_table(temporary / "examples.csv", shown, decimals=DECIMALS)
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    temporary.rename(arguments.out)
+    say(f"figures: {', '.join(drawings)} in {arguments.out}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
