@@ -345,6 +345,25 @@ def test_samples_come_in_the_order_asked_for(tiny_prepared):
     np.testing.assert_array_equal(train.labels(chosen).numpy(), split.labels[chosen])
 
 
+def test_every_epoch_takes_each_training_clip_once_in_an_order_of_its_own(tiny_prepared, monkeypatch):
+    orders = []
+    front = training.Fronts.__call__
+
+    def noted(fronts, chosen):
+        if len(fronts.clips) == 48:
+            orders[-1].append(chosen)
+        return front(fronts, chosen)
+
+    monkeypatch.setattr(training.Fronts, "__call__", noted)
+    orders.append([])
+    run(tiny_prepared, {"epochs": 2}, report=lambda row, left: orders.append([]))
+    orders[-1:] = [[]]
+    run(tiny_prepared, {"epochs": 1}, seed=1)
+    orders = [np.concatenate(order).tolist() for order in orders]
+    assert all(sorted(order) == list(range(48)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3  # two epochs of one seed, one of another
+
+
 def test_batches_hold_every_clip_once():
     pieces = list(training.batches(np.random.default_rng(0).permutation(23), 10))
     assert [len(piece) for piece in pieces] == [10, 10, 3]
