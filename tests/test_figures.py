@@ -110,6 +110,17 @@ def test_no_tag_is_best_and_worst_at_once():
     assert figures.best_and_worst([{"tag": "never", "roc_auc": None}]) == ([], [], ["never"])
 
 
+def test_every_tag_is_within_its_panel():
+    rows = [{"tag": str(number), "positives": 3, "roc_auc": 1 - number / 40, "roc_auc_sd": 0.2} for number in range(30)]
+    first, second = figures.by_tag("base", rows, "minitune").figure.axes
+    assert first.get_xlim() == second.get_xlim()
+    low, high = first.get_xlim()
+    assert low < 1 - 29 / 40
+    assert 1 < high < 1.1
+    shown = [label.get_text() for axis in (first, second) for label in axis.get_yticklabels()]
+    assert shown == [f"{number} (3)" for number in range(30)]
+
+
 def history(seeds: int = 3, epochs: int = 5, top: float = 0.3) -> pd.DataFrame:
     """Losses and scores on straight lines: train falls to .1, validation ends at .2."""
     rows = []
@@ -178,6 +189,17 @@ def test_every_figure_says_of_which_dataset_it_is(planted, dataset, said):
 
 
 CONFIG_COLUMNS = ["config", "frontend", "roc_auc", "low", "high", "seeds"]
+
+
+def test_few_colours_are_enough(tmp_path):
+    """A thin mark of a colour that hardly any pixel has keeps that colour."""
+    drawing = figures.by_epoch("loss", {"base": figures.Curves(history(seeds=1, epochs=1), {0: 1})}, "minitune")
+    figures.save(drawing.figure, tmp_path / "loss.png")
+    with Image.open(tmp_path / "loss.png") as image:
+        colours = np.array([colour for _, colour in image.convert("RGB").getcolors(1 << 24)])
+    for wanted in (figures.TRAIN, figures.VALID, figures.PALE):
+        components = [int(wanted[place : place + 2], 16) for place in (1, 3, 5)]
+        assert np.abs(colours - components).max(axis=1).min() <= 2, wanted
 
 
 def test_captions_name_what_stands_out(planted):
