@@ -1,5 +1,8 @@
 """Files are whole or not there, and the same content gives the same bytes."""
 
+import os
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -98,3 +101,13 @@ def test_rounded_goes_into_dicts_and_lists_and_leaves_all_but_floats():
     expected = {"mean": 0.12, "ci": [0.11, 0.22], "n": 12345, "yes": True, "no": None, "text": "1.23456"}
     assert files.rounded(value, 2) == expected
     assert type(files.rounded(np.float64(1.234), 2)) is float
+
+
+def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left, under_way = tmp_path / f".table.csv.{int(ended.stdout)}.part", tmp_path / f".table.csv.{os.getppid()}.part"
+    for path in (left, under_way):
+        path.write_text("half")
+    files.write_text(tmp_path / "table.csv", "whole")
+    assert not left.exists()
+    assert under_way.exists()

@@ -159,6 +159,8 @@ def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     for column, title in columns.items():
         if column in ("roc_auc", "average_precision"):
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
+        elif column in ("difference", "low", "high"):
+            shown[title] = ["–" if pd.isna(value) else f"{value:+.3f}" for value in frame[column]]
         elif column in frame:
             shown[title] = ["–" if pd.isna(value) else _plain(value) for value in frame[column]]
     return pd.DataFrame(shown)

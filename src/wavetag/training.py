@@ -218,7 +218,7 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
     digest = hashlib.sha256(json.dumps([dict(config), seed, dict(about), torch.__version__], sort_keys=True).encode())
     for clips in (train, valid):
         digest.update(clips.split.clips["row"].to_numpy().tobytes() + clips.split.labels.tobytes())
-    for module in ("frontends", "networks", "scaling", "training"):
+    for module in ("frontends", "networks", "scaling", "scoring", "training"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     filename = getattr(train.array, "filename", None)
     if filename is not None:
@@ -299,6 +299,7 @@ def run(
     optimizer = torch.optim.SGD(network.parameters(), lr=config["learning_rate"], momentum=config["momentum"])
     training = Training(network, optimizer)
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
+    about["device"] = device.type
     name = fingerprint(config, seed, train, valid, about)
     if checkpoint is not None:
         training.restore(Path(checkpoint), name, device)
