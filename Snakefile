@@ -2,6 +2,8 @@
 #
 #   snakemake --cores 4 all     the replication's tables and figures
 #   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
+#   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
+#   snakemake --cores 4 long    some of the configs with 40 epochs
 
 
 configfile: "params.yaml"
@@ -25,6 +27,16 @@ rule flat:
     input:
         networks_of("suites/flat/"),
         rules.publish.output,
+
+
+rule scale:
+    input:
+        networks_of("suites/scale/"),
+
+
+rule long:
+    input:
+        networks_of("suites/long/"),
 
 
 onsuccess:

@@ -48,7 +48,19 @@ def dvc_stages() -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def snakemake_jobs() -> dict[str, dict]:
     """The same from Snakemake's own account of what it would run: address of the DVC stage -> inputs and outputs."""
-    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--forceall", "--workflow-profile", "none", "all", "flat"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-n",
+        "-p",
+        "--forceall",
+        "--workflow-profile",
+        "none",
+        "all",
+        "flat",
+        "scale",
+    ]
     run = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode == 0, run.stdout
     jobs, job = {}, {}
@@ -108,7 +120,7 @@ def closure(module: str) -> set[str]:
     return modules
 
 
-STAGE_FILES = {"dvc.yaml": ROOT / "dvc.yaml", "flat": ROOT / "suites" / "flat" / "dvc.yaml"}
+STAGE_FILES = {"dvc.yaml": ROOT / "dvc.yaml", **{path.parent.name: path for path in ROOT.glob("suites/*/dvc.yaml")}}
 STAGES = [(label, name) for label, path in STAGE_FILES.items() for name in yaml.safe_load(path.read_text())["stages"]]
 
 

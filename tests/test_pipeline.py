@@ -163,3 +163,40 @@ def test_settings_on_the_command_line_are_refused(finished):
     """DVC would not see them."""
     output = run(finished, "snakemake", "-n", "--config", "split=1", "--", "all", status=1)
     assert "params.yaml alone" in output
+
+
+def test_an_experiment_is_tried_and_compared_with_dvc(finished, tmp_path):
+    folder = tmp_path / "clone"
+    shutil.copytree(finished, folder, symlinks=True)
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "results")
+    output = run(folder, "dvc", "exp", "run", "-S", "experiments.base.momentum=0.5")
+    assert "train@base" in output
+    assert "train linear_bn: seed" not in output
+    changed = json.loads(run(folder, "dvc", "metrics", "diff", "--json"))
+    assert changed["metrics/base.json"]["roc_auc"]["diff"] != 0
+    assert "metrics/linear_bn.json" not in changed
+    assert "momentum" in run(folder, "dvc", "params", "diff")
+    run(folder, "dvc", "plots", "diff", "HEAD", "--out", "plots")
+    assert "metrics/curves/base.csv" in (folder / "plots/index.html").read_text()
+    assert "0.5" in run(folder, "dvc", "exp", "show", "--only-changed", "--csv")
+
+
+def test_a_training_that_was_killed_goes_on_and_gives_the_same_numbers(finished, tmp_path):
+    """Killed (-9) after its first seed, by either tool's command; only the second seed is trained then."""
+    arguments = ["--clips", "data/prepared/clips.npy", "--split", "data/split/split.tsv"]
+    arguments += ["--statistics", "data/statistics.json", "--checkpoints", str(tmp_path / "checkpoints")]
+    arguments += ["--model", str(tmp_path / "model"), "--curves", str(tmp_path / "curves.csv")]
+    command = [sys.executable, "workflow/stage.py", "train", "--name", "base", *arguments]
+    command += ["--timings", str(tmp_path / "timings.json")]
+    one_thread = {**ENVIRONMENT, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=finished, env=one_thread, text=True, stdout=subprocess.PIPE) as training:
+        for line in training.stdout:
+            if "seed 0 (1 of 2), epoch 1 of 1" in line:
+                training.kill()
+    assert not (tmp_path / "model").exists()
+    again = subprocess.run(command, cwd=finished, env=one_thread, text=True, capture_output=True, check=True)
+    assert "seed 1" in again.stdout
+    assert "seed 0" not in again.stdout
+    for name in ("seed_0_best.safetensors", "seed_1_best.safetensors", "history.csv"):
+        assert (tmp_path / "model" / name).read_bytes() == (finished / "models/base" / name).read_bytes()

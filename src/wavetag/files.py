@@ -31,7 +31,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what processes that are no more had begun to write of ``path``: a killed one cannot tidy up after itself."""
+    """Remove what processes that are gone had begun to write of ``path``: a killed one cannot tidy up after itself."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         process = leftover.name.split(".")[-2]
         if process.isdigit() and not Path(f"/proc/{process}").exists():

@@ -69,6 +69,22 @@ class _Spectrogram(nn.Module):
         return spectrum.real.square() + spectrum.imag.square()
 
 
+def density(window: np.ndarray, sample_rate: int, fft_size: int) -> np.ndarray:
+    """What squared magnitudes are multiplied by to be a power spectral density, in units squared per Hz.
+
+    One-sided, as in SciPy: all frequencies but zero, and for an even size the highest, stand for their negative too.
+    White noise of variance v has density v / (rate / 2) at every frequency.
+
+    Returns:
+        float64 [fft_size // 2 + 1].
+    """
+    factors = np.full(fft_size // 2 + 1, 2 / (sample_rate * np.sum(window**2)))
+    factors[0] /= 2
+    if fft_size % 2 == 0:
+        factors[-1] /= 2
+    return factors
+
+
 class Linear(_Spectrogram):
     """The replication's spectrogram, log(1 + C x), its frequencies as channels.
 
@@ -90,12 +106,8 @@ class Linear(_Spectrogram):
         super().__init__(window, stride, length)
         self.channels, self.frames = length // 2 + 1, frames(window_samples, length, stride)
         self.compression = compression
-        density = np.full(self.channels, 2 / (sample_rate * np.sum(window**2)))
-        # one-sided: all frequencies but zero, and for an even length the highest, stand for their negative too
-        density[0] /= 2
-        if length % 2 == 0:
-            density[-1] /= 2
-        self.register_buffer("density", torch.tensor(density, dtype=torch.float32), persistent=False)
+        factors = torch.tensor(density(window, sample_rate, length), dtype=torch.float32)
+        self.register_buffer("density", factors, persistent=False)
 
     def spectrogram(self, samples: torch.Tensor) -> torch.Tensor:
         """Samples in [-1, 1], [windows, samples] -> power spectral density [windows, frequencies, frames]."""
@@ -145,8 +157,8 @@ def mel_fft_size(sample_rate: int, length: int, bands: int) -> int:
 class Mel(_Spectrogram):
     """A mel spectrogram, log(1 + C x), its bands as channels (section 3.1 of the paper).
 
-    Power under a Hann window, divided by the window's energy: white noise of variance v has power v at every
-    frequency. The paper does not state its units. Frames shorter than the FFT needs are padded with zeros.
+    Power spectral density under a Hann window, in the units of ``Linear``: the paper does not state its own. Frames
+    shorter than the FFT needs are padded with zeros.
     """
 
     def __init__(
@@ -159,10 +171,10 @@ class Mel(_Spectrogram):
         compression: float = COMPRESSION,
     ):
         window = np.hanning(length + 1)[:-1]
-        super().__init__(window / np.sqrt(np.sum(window**2)), stride, mel_fft_size(sample_rate, length, bands))
+        super().__init__(window, stride, mel_fft_size(sample_rate, length, bands))
         self.channels, self.frames = bands, frames(window_samples, length, stride)
         self.compression = compression
-        filters = mel_filters(sample_rate, self.fft_size, bands).T
+        filters = (mel_filters(sample_rate, self.fft_size, bands) * density(window, sample_rate, self.fft_size)).T
         self.register_buffer("filters", torch.tensor(filters, dtype=torch.float32), persistent=False)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:

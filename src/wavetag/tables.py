@@ -104,6 +104,10 @@ def comparisons(
 
     An interaction is both - batch norm - dropout + neither: above zero the two give more together than apart
     ("synergistic" is the replication's word). An effect of one is the mean over the other's two levels.
+
+    Columns: ``low`` and ``high``, the 95 % interval for these trained networks (the choice of clips); ``sd``, its
+    standard error; ``sd_seeds``, the standard error that is due to the choice of seeds; ``shown``, whether it
+    is more than 1.96 times both together, as it must be to speak of the configs and not of these networks.
     """
     terms = {f"{one} - {other}": {one: 1, other: -1} for one, other in pairs}
     for frontend, cells in FACTORIAL.items():
@@ -114,10 +118,19 @@ def comparisons(
             terms[f"{frontend}: interaction"] = {both: 1, norm: -1, dropout: -1, neither: 1}
     predictions = {name: evaluation.predictions for name, evaluation in evaluations.items()}
     results = scoring.contrasts(truth, predictions, terms, artists, resamples, seed)
-    columns = ["contrast", "difference", "low", "high", "sd"]
-    frame = pd.DataFrame([{"contrast": label, **result} for label, result in results.items()], columns=columns)
-    frame["shown"] = (frame["low"] > 0) | (frame["high"] < 0)
-    return frame
+    variances = {name: _variance_of_mean(truth, of_seeds) for name, of_seeds in predictions.items()}
+    rows = []
+    for label, result in results.items():
+        of_seeds = sum(factor**2 * variances[name] for name, factor in terms[label].items()) ** 0.5
+        spread = 1.96 * (result["sd"] ** 2 + of_seeds**2) ** 0.5
+        rows.append({"contrast": label, **result, "sd_seeds": of_seeds, "shown": abs(result["difference"]) > spread})
+    return pd.DataFrame(rows, columns=["contrast", "difference", "low", "high", "sd", "sd_seeds", "shown"])
+
+
+def _variance_of_mean(truth: np.ndarray, predictions: np.ndarray) -> float:
+    """How far the mean over seeds of a config's ROC-AUC may be off by the choice of seeds; NaN with one seed."""
+    of_seeds = [scoring.macro_mean(scoring.roc_auc(truth, of_seed)) for of_seed in predictions]
+    return float(np.var(of_seeds, ddof=1)) / len(of_seeds) if len(of_seeds) > 1 else float("nan")
 
 
 def heading(settings: Mapping[str, Any], clips: Mapping[str, int], seeds: int) -> str:
@@ -159,11 +172,15 @@ def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     for column, title in columns.items():
         if column in ("roc_auc", "average_precision"):
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
-        elif column in ("difference", "low", "high"):
-            shown[title] = ["–" if pd.isna(value) else f"{value:+.3f}" for value in frame[column]]
+        elif column in ("difference", "low", "high", "sd_seeds"):
+            shown[title] = ["–" if pd.isna(value) else _signed(column, value) for value in frame[column]]
         elif column in frame:
             shown[title] = ["–" if pd.isna(value) else _plain(value) for value in frame[column]]
     return pd.DataFrame(shown)
+
+
+def _signed(column: str, value: float) -> str:
+    return _figure(value) if column == "sd_seeds" else f"{value:+.3f}"
 
 
 def _plain(value: Any) -> str:
@@ -197,9 +214,10 @@ TITLES = {
     "comparisons": {
         "contrast": "difference of mean ROC-AUC",
         "difference": "ours",
-        "low": "95 % from",
+        "low": "95 % by clips, from",
         "high": "to",
-        "shown": "interval excludes 0",
+        "sd_seeds": "standard error by seeds",
+        "shown": "beyond both chances",
     },
 }
 
