@@ -48,19 +48,9 @@ def dvc_stages() -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def snakemake_jobs() -> dict[str, dict]:
     """The same from Snakemake's own account of what it would run: address of the DVC stage -> inputs and outputs."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-n",
-        "-p",
-        "--forceall",
-        "--workflow-profile",
-        "none",
-        "all",
-        "flat",
-        "scale",
-    ]
+    targets = ["all", *(path.parent.name for path in ROOT.glob("suites/*/dvc.yaml"))]
+    options = ["-n", "-p", "--forceall", "--workflow-profile", "none"]
+    command = [sys.executable, "-m", "snakemake", *options, *targets]
     run = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode == 0, run.stdout
     jobs, job = {}, {}
