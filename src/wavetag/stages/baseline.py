@@ -69,7 +69,9 @@ def main() -> None:
         metrics[name] = files.rounded(scores, DECIMALS)
         table = pd.DataFrame(scoring.per_tag_table(test.labels, predicted[None], test.tags))
         by_tag.append(table.assign(model=name))
-        say(f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f}")
+        say(
+            f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on the test clips of {settings['dataset']['name']}"
+        )
     files.write_json(arguments.metrics, metrics)
     files.write_table(arguments.tags, pd.concat(by_tag), decimals=DECIMALS)
 

@@ -60,7 +60,10 @@ def main() -> None:
     table = pd.DataFrame(scoring.per_tag_table(test.labels, predictions, test.tags))
     files.write_table(arguments.tags, table, decimals=DECIMALS)
     low, high = metrics["roc_auc_ci"]
-    say(f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f}) of {len(test)} clips")
+    say(
+        f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f})"
+        f" on {len(test)} test clips of {metrics['dataset']}"
+    )
 
 
 if __name__ == "__main__":
