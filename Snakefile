@@ -3,7 +3,7 @@
 #   snakemake --cores 4 all     the replication's tables and figures
 #   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
 #   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
-#   snakemake --cores 4 long    some of the configs with 40 epochs
+#   snakemake --cores 4 long    some of the configs with 30 epochs
 
 
 configfile: "params.yaml"

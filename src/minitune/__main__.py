@@ -37,9 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", help="folder to make (an older minitune dataset there is replaced)")
     parser.add_argument("--clips", type=int, default=1200, help="how many clips of 29.1 s (default 1200)")
     parser.add_argument("--seed", type=int, default=2014, help="other seeds give other music (default 2014)")
-    parser.add_argument(
-        "--processes", type=int, default=2, help="the result does not depend on it (default 2)"
-    )
+    parser.add_argument("--processes", type=int, default=2, help="the result does not depend on it (default 2)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as cleanly as Ctrl-C
     try:

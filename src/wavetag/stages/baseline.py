@@ -69,9 +69,8 @@ def main() -> None:
         metrics[name] = files.rounded(scores, DECIMALS)
         table = pd.DataFrame(scoring.per_tag_table(test.labels, predicted[None], test.tags))
         by_tag.append(table.assign(model=name))
-        say(
-            f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on the test clips of {settings['dataset']['name']}"
-        )
+        dataset = settings["dataset"]["name"]
+        say(f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {len(test)} test clips of {dataset}")
     files.write_json(arguments.metrics, metrics)
     files.write_table(arguments.tags, pd.concat(by_tag), decimals=DECIMALS)
 

@@ -114,7 +114,8 @@ def main() -> None:
             )
         )
         processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
-        say(f"train {arguments.name}: on {device}, {len(config['seeds'])} seeds, {processes} at a time")
+        dataset = settings["dataset"]["name"]
+        say(f"train {arguments.name}: {dataset}, on {device}, {len(config['seeds'])} seeds, {processes} at a time")
         trainings = dict(zip(config["seeds"], train_all(job, processes), strict=True))
     about = {
         "name": arguments.name,
