@@ -137,9 +137,18 @@ def test_a_config_that_did_not_train_leaves_the_others_readable():
     usual = [figures.Curves(history(), {}) for _ in range(3)]
     wild = figures.Curves(history(top=30), {})
     low, high = figures.axis_limits("loss", [*usual, wild])
+    later = history().query("epoch > 1")["valid_loss"].max()
     assert low < 0.1
-    assert 0.28 < high < 1
+    assert later <= high < 1
     assert figures.axis_limits("loss", usual)[1] < 0.4
+
+
+def test_the_first_epoch_of_a_loss_does_not_stretch_the_axis():
+    fallen = history()
+    fallen.loc[fallen["epoch"] == 1, ["train_loss", "valid_loss"]] = 0.9
+    assert figures.axis_limits("loss", [figures.Curves(fallen, {})])[1] < 0.4
+    only = history(epochs=1)
+    assert figures.axis_limits("loss", [figures.Curves(only, {})])[1] >= only["valid_loss"].max()
 
 
 def test_values_that_are_no_numbers_are_left_out_of_the_axis():

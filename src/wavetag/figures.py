@@ -161,10 +161,15 @@ def _draw_curves(axis: Axes, score: str, curves: Curves, top: float) -> None:
 def axis_limits(score: str, configs: Iterable[Curves]) -> tuple[float, float]:
     """Limits of the shared axis.
 
-    ROC-AUC: all values. Loss: all but what towers over the rest (more than three times the median of each config's
-    largest loss), so that one config that did not train leaves the others readable.
+    ROC-AUC: all values. Loss: all but each config's first epoch, in which it falls from where chance put it, and what
+    towers over the rest (more than three times the median of each config's largest loss), so that one config that did
+    not train leaves the others readable.
     """
-    values = [curves.history[[f"train_{score}", f"valid_{score}"]].to_numpy(dtype=float) for curves in configs]
+    histories = [curves.history for curves in configs]
+    if score == "loss":
+        later = [history[history["epoch"] > history["epoch"].min()] for history in histories]
+        histories = [after if len(after) else history for after, history in zip(later, histories, strict=True)]
+    values = [history[[f"train_{score}", f"valid_{score}"]].to_numpy(dtype=float) for history in histories]
     values = [part[np.isfinite(part)] for part in values if np.isfinite(part).any()]
     if not values:
         return 0.0, 1.0
