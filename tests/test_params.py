@@ -233,3 +233,19 @@ def test_a_wrong_suite_is_refused(tmp_path, text, expected):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(params.ParamsError, match=expected):
         params.load_suite(tmp_path, SETTINGS, SCHEMA)
+
+
+def test_a_default_that_no_entry_takes_is_refused_as_without_effect(tmp_path):
+    """So it is after `dvc exp run -S defaults.epochs=3`, which writes the older value into each entry."""
+    settings = yaml.safe_load((REPOSITORY / params.PARAMS).read_text())
+    settings["defaults"]["epochs"] += 1
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(params.ParamsError, match=r"defaults\.epochs: 11 has no effect, each entry .* says 10 itself"):
+        params.load(path, SCHEMA)
+
+
+def test_an_entry_takes_the_defaults_and_says_what_differs():
+    settings = params.load(REPOSITORY / params.PARAMS, SCHEMA)
+    assert settings["experiments"]["base"] == settings["defaults"]
+    assert settings["experiments"]["mel"] == {**settings["defaults"], "frontend": "mel"}

@@ -72,7 +72,7 @@ def copy(tmp_path_factory) -> Path:
         params["dataset"]["clips"] = 48
         params["evaluate"]["resamples"] = 100
         params["defaults"] |= {"epochs": 1, "seeds": [0, 1]}
-        params["experiments"] = CONFIGS
+        params["experiments"] = {name: {**params["defaults"], **entry} for name, entry in CONFIGS.items()}
         params["tables"] = {"table1": ["base"], "table2": ["linear_bn", "base"]}
 
     change(folder, miniature)
@@ -157,6 +157,8 @@ def test_a_wrong_setting_stops_both_tools_before_anything_runs(finished):
             assert "train base: seed" not in output
     finally:
         (finished / "params.yaml").write_text(original)
+    assert "train base: seed" not in run(finished, "dvc", "repro"), "what had been made comes back out of the cache"
+    assert (finished / "models/base/seed_0_best.safetensors").is_file()
 
 
 def test_settings_on_the_command_line_are_refused(finished):

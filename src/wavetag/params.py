@@ -63,6 +63,23 @@ def window_samples(params: Mapping[str, Any]) -> int:
     return params["prepare"]["clip_samples"] // params["prepare"]["windows"]
 
 
+def _defaults_without_effect(params: Mapping[str, Any]) -> Iterator[str]:
+    """Defaults that not one of the entries takes, though several agree on another value and say it themselves.
+
+    So it is after `dvc exp run -S defaults.KEY=VALUE`: DVC writes the older value into each entry, and nothing changes.
+    """
+    entries = params["experiments"].values()
+    if len(entries) < 2 or not all(entry.keys() >= params["defaults"].keys() for entry in entries):
+        return
+    for key, value in params["defaults"].items():
+        own = [entry[key] for entry in entries]
+        if value not in own and all(other == own[0] for other in own):
+            yield (
+                f"defaults.{key}: {value!r} has no effect, each entry under experiments says {own[0]!r} itself; with"
+                f" `dvc exp run`, set experiments.NAME.{key} instead"
+            )
+
+
 def _read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
@@ -80,7 +97,8 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 continue  # a list or a mapping: PyYAML itself refuses it as a key
-            key = self.construct_object(key_node, deep=True)
+            is_merge = key_node.tag == "tag:yaml.org,2002:merge"  # the << of `<<: *defaults`
+            key = "<<" if is_merge else self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark
@@ -151,6 +169,7 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
         for name in names:
             if name not in params["experiments"]:
                 yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
+    yield from _defaults_without_effect(params)
     window = window_samples(params)
     for name in params["experiments"]:
         settings = config(params, name)

@@ -95,7 +95,8 @@ def table_of(name: str, title: str, frame: pd.DataFrame) -> Table:
 def config_table(settings: Mapping[str, Any]) -> Table:
     """Each config with what it says for itself."""
     rows = []
-    for name, own in settings["experiments"].items():
+    for name, entry in settings["experiments"].items():
+        own = {key: value for key, value in entry.items() if value != settings["defaults"][key]}
         rows.append((name, ", ".join(f"{key}: {_plain(value)}" for key, value in own.items()) or "all as in defaults"))
     return Table("configs", "Configs", ("config", "differs from the defaults in"), tuple(rows))
 
