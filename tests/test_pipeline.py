@@ -175,7 +175,8 @@ def test_an_experiment_is_tried_and_compared_with_dvc(finished, tmp_path):
     output = run(folder, "dvc", "exp", "run", "-S", "experiments.base.momentum=0.5")
     assert "train@base" in output
     assert "train linear_bn: seed" not in output
-    changed = json.loads(run(folder, "dvc", "metrics", "diff", "--json"))
+    lines = run(folder, "dvc", "metrics", "diff", "--json").splitlines()
+    changed = json.loads(next(line for line in lines if line.startswith("{")))
     assert changed["metrics/base.json"]["roc_auc"]["diff"] != 0
     assert "metrics/linear_bn.json" not in changed
     assert "momentum" in run(folder, "dvc", "params", "diff")
