@@ -27,11 +27,11 @@ $(STAMP): requirements.lock pyproject.toml
 test: setup
 	@$(BIN)/python -m pytest -q $(ARGS)
 
+# `snakemake --lint` is among the tests (tests/test_graphs.py): all that it may find is that rules have no conda environment.
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
 
 format: setup
 	$(BIN)/ruff check --fix .
