@@ -7,7 +7,7 @@ import lameenc
 import numpy as np
 import pytest
 
-from wavetag import clips, splits, tags
+from wavetag import clips, preparation, splits, tags
 
 RATE = 16_000
 PARTS = "0123456789abcdef"
@@ -83,7 +83,7 @@ def tiny_prepared(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) 
     """48 clips to train, 4 to validate, 12 to test; to be read and not changed."""
     folder = tmp_path_factory.mktemp("prepared")
     array, manifest = folder / "clips.npy", folder / "manifest.tsv"
-    described = clips.prepare(tiny_dataset, array, manifest, Prepared.sample_rate, 2 * Prepared.window_samples)
+    described = preparation.prepare(tiny_dataset, array, manifest, Prepared.sample_rate, 2 * Prepared.window_samples)
     annotations = clips.read_annotations(tiny_dataset / "annotations_final.csv")
     parts = {"train": PARTS[:12], "valid": PARTS[12], "test": PARTS[13:]}
     split = splits.make(described, annotations, "merged50", parts, "tagged", Prepared.window_samples)

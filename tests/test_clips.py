@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from conftest import write_tag_table
-from wavetag import audio, clips
+from conftest import write_mp3, write_tag_table
+from wavetag import audio, clips, preparation
+from wavetag.datasets import layout
 
 RATE = 12_000
 LENGTH = 1_000  # samples kept of each clip
@@ -37,7 +38,7 @@ def write_tables(folder, paths, annotated=None):
 
 def prepare(folder, tmp_path, **settings):
     out = tmp_path / "out"
-    manifest = clips.prepare(folder, out / "clips.npy", out / "manifest.tsv", RATE, LENGTH, **settings)
+    manifest = preparation.prepare(folder, out / "clips.npy", out / "manifest.tsv", RATE, LENGTH, **settings)
     return manifest.set_index("path"), clips.open_array(out / "clips.npy")
 
 
@@ -86,7 +87,7 @@ def test_two_processes_give_the_same_bytes_as_one(tiny_dataset, tmp_path):
     written = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        clips.prepare(tiny_dataset, out / "clips.npy", out / "manifest.tsv", RATE, 24_000, processes=processes)
+        preparation.prepare(tiny_dataset, out / "clips.npy", out / "manifest.tsv", RATE, 24_000, processes=processes)
         written.append([(out / name).read_bytes() for name in ("clips.npy", "manifest.tsv")])
     assert written[0] == written[1]
 
@@ -94,7 +95,7 @@ def test_two_processes_give_the_same_bytes_as_one(tiny_dataset, tmp_path):
 def test_progress_counts_every_clip(dataset, tmp_path):
     seen = []
     prepare(dataset, tmp_path, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_stereo_at_another_rate_is_mixed_and_resampled(dataset, tmp_path):
@@ -240,14 +241,117 @@ def test_a_full_disk_leaves_no_half_array_and_keeps_an_older_one(dataset, tmp_pa
     assert not older or (out / "clips.npy").read_bytes() == older
 
 
-def test_a_stop_half_way_leaves_no_half_array(dataset, tmp_path):
+def stop_after(clips_done):
     def stop(done, total):
-        if done == 2:
+        if done == clips_done:
             raise KeyboardInterrupt
 
+    return stop
+
+
+def decoded_files(monkeypatch):
+    """The names of the files that are decoded from now on, one process."""
+    names, decode = [], audio.decode_segments
+    monkeypatch.setattr(audio, "decode_segments", lambda path, *rest: names.append(path.name) or decode(path, *rest))
+    return names
+
+
+def test_a_stop_half_way_leaves_no_array_and_the_next_run_goes_on(dataset, tmp_path, monkeypatch):
+    whole, array = prepare(dataset, tmp_path / "undisturbed")
     with pytest.raises(KeyboardInterrupt):
-        prepare(dataset, tmp_path, progress=stop)
-    assert not list((tmp_path / "out").iterdir())
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    assert not (tmp_path / "out" / "clips.npy").exists()
+    names = decoded_files(monkeypatch)
+    manifest, again = prepare(dataset, tmp_path)
+    assert names == ["b-b-01-long-0-29.mp3"]
+    pd.testing.assert_frame_equal(manifest, whole)
+    np.testing.assert_array_equal(again, array)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clips.npy", "manifest.tsv"]
+
+
+def test_a_file_that_changed_after_a_stop_is_decoded_again(dataset, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    write_wav(dataset / "0/a-a-01-just-29-58.mp3", sine(300))
+    names = decoded_files(monkeypatch)
+    manifest, array = prepare(dataset, tmp_path)
+    assert names == ["a-a-01-just-29-58.mp3", "b-b-01-long-0-29.mp3"]
+    assert manifest.loc["0/a-a-01-just-29-58.mp3", "samples"] == 300
+    assert not array[0, 300:].any(), "nothing is left of the longer clip that was there"
+
+
+@pytest.mark.parametrize("change", ["other rate", "other clips", "journal cut short", "journal gone"])
+def test_what_was_begun_for_something_else_is_begun_anew(dataset, tmp_path, monkeypatch, change):
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    journal, out, rate = tmp_path / "out" / ".clips.npy.journal", tmp_path / "out", RATE
+    lines = journal.read_text().splitlines(keepends=True)
+    if change == "other rate":
+        rate = 8_000
+    elif change == "other clips":
+        write_tables(dataset, ["0/a-a-01-short-0-29.mp3", "0/a-a-01-just-29-58.mp3"])
+    elif change == "journal cut short":
+        journal.write_text("".join(lines)[:-10])
+    else:
+        journal.unlink()
+    names = decoded_files(monkeypatch)
+    manifest = preparation.prepare(dataset, out / "clips.npy", out / "manifest.tsv", rate, LENGTH)
+    assert (manifest["status"] == clips.OK).all()
+    expected = {"other clips": 2, "journal cut short": 2}
+    assert len(names) == expected.get(change, 3)
+
+
+def test_clips_are_cut_from_one_file_in_one_pass(tmp_path, monkeypatch):
+    folder = tmp_path / "dataset"
+    seconds = LENGTH / RATE
+    starts = [0.0, seconds, 2 * seconds, 11 * seconds, 30 * seconds]
+    paths = [f"0/long.wav{layout.fragment(start, start + seconds)}" for start in starts]
+    write_tables(folder, paths)
+    rng = np.random.default_rng(0)
+    samples = rng.integers(-30_000, 30_000, 12 * LENGTH - 10, dtype=np.int16)
+    write_wav(folder / "0/long.wav", samples)
+    names = decoded_files(monkeypatch)
+    manifest, array = prepare(folder, tmp_path)
+    assert names == ["long.wav"]
+    assert manifest.index.tolist() == paths, "by start, not by the start's text"
+    assert manifest["status"].tolist() == ["ok"] * 4 + ["undecodable"]
+    assert manifest["song"].unique().tolist() == ["0/long.wav"]
+    assert manifest["samples"].tolist() == [LENGTH, LENGTH, LENGTH, LENGTH - 10, 0]
+    np.testing.assert_array_equal(array[:3].ravel(), samples[: 3 * LENGTH])
+    np.testing.assert_array_equal(array[3, :-10], samples[11 * LENGTH :])
+
+
+def mp3(path, seconds):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    samples = sine(int(seconds * 16_000), rate=16_000) + 0.2 * rng.standard_normal(int(seconds * 16_000))
+    write_mp3(path, np.clip(samples, -1, 1))
+
+
+def test_an_mp3_that_is_read_in_blocks_is_decoded_as_in_one_piece(tmp_path):
+    """The decoder must not start afresh at a block: that changes samples."""
+    mp3(tmp_path / "long.mp3", 15)
+    whole, rate = soundfile.read(tmp_path / "long.mp3", dtype="float32")
+    assert len(whole) > 3 * audio.BLOCK
+    expected = np.clip(np.rint(whole * 32_768), -32_768, 32_767)
+    np.testing.assert_array_equal(audio.decode(tmp_path / "long.mp3", rate), expected)
+    pieces = audio.decode_segments(tmp_path / "long.mp3", rate, [(0, 5), (5, 10), (10, 14)])
+    np.testing.assert_array_equal(np.concatenate(list(pieces)), expected[: 14 * rate])
+
+
+def test_the_manifest_has_range_and_level_of_each_clip(dataset, tmp_path):
+    write_wav(dataset / "0/a-a-01-short-0-29.mp3", np.array([0.5, -0.25] * 100))
+    write_wav(dataset / "0/a-a-01-just-29-58.mp3", np.zeros(500))
+    (dataset / "1/b-b-01-long-0-29.mp3").write_bytes(b"no audio")
+    prepare(dataset, tmp_path)
+    manifest = clips.read_manifest(tmp_path / "out" / "manifest.tsv").set_index("path")
+    short, silent, broken = (
+        manifest.loc[f"{name}.mp3"] for name in ("0/a-a-01-short-0-29", "0/a-a-01-just-29-58", "1/b-b-01-long-0-29")
+    )
+    assert (short["minimum"], short["maximum"]) == (-8_192, 16_384)
+    assert short["rms_dbfs"] == pytest.approx(10 * np.log10((0.25 + 0.0625) / 2), abs=0.01)
+    assert (silent["minimum"], silent["maximum"], silent["rms_dbfs"]) == (0, 0, -100)
+    assert broken[["minimum", "maximum", "rms_dbfs"]].isna().all()
 
 
 def test_a_truncated_array_is_refused(dataset, tmp_path):

@@ -4,34 +4,22 @@ The array is int16 ``[clips, samples]`` in NumPy's .npy format, to be memory-map
 manifest. A file that cannot be decoded is a row of the manifest with its reason; its row of the array is never used.
 """
 
-import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wavetag import audio, files
-from wavetag.processes import pool
+from wavetag.datasets import layout
+from wavetag.datasets.layout import DatasetError
 
 OK, MISSING, UNDECODABLE = "ok", "missing", "undecodable"
-MANIFEST_COLUMNS = (
-    "row",
-    "clip_id",
-    "path",
-    "part",
-    "artist",
-    "album",
-    "song",
-    "samples",
-    "status",
-    "reason",
-)
-
-
-class DatasetError(ValueError):
-    """A dataset that is not as it should be: which file, what was found, what is needed."""
+TEXT_COLUMNS = ("clip_id", "path", "part", "artist", "album", "song", "status", "reason")
+OUTCOME_COLUMNS = ("samples", "status", "reason", "minimum", "maximum", "rms_dbfs")
+MANIFEST_COLUMNS = ("row", "clip_id", "path", "part", "artist", "album", "song", *OUTCOME_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -93,11 +81,12 @@ def read_annotations(path: str | Path) -> Annotations:
 
 def song_of(path: str) -> str:
     """The song that a clip is cut from: its path without the segment's start and end in seconds."""
-    return path.rsplit("-", 2)[0]
+    file, _ = layout.file_and_segment(path)
+    return re.sub(r"-\d+-\d+\.\w+$", "", file)
 
 
 def describe_clips(folder: str | Path) -> pd.DataFrame:
-    """One row an annotated clip, sorted by path, with who made it: the manifest before anything is decoded."""
+    """One row an annotated clip, sorted by file and start, with who made it: the manifest before decoding."""
     folder = Path(folder)
     clips = read_annotations(folder / "annotations_final.csv").clips
     information = _read_table(folder / "clip_info_final.csv", ("clip_id", "artist", "album"))
@@ -109,109 +98,29 @@ def describe_clips(folder: str | Path) -> pd.DataFrame:
         raise DatasetError(f"{folder}/clip_info_final.csv: no row for {unknown.sum()} annotated clips, {first} first")
     clips["part"] = clips["path"].str.split("/").str[0]
     clips["song"] = clips["path"].map(song_of)
-    clips = clips.sort_values("path", ignore_index=True)
+    in_order = sorted(clips.index, key=lambda index: _place(clips["path"][index]))
+    clips = clips.loc[in_order].reset_index(drop=True)
     clips.insert(0, "row", np.arange(len(clips)))
     return clips
 
 
-@dataclass(frozen=True)
-class _Decoder:
-    """Decodes one clip into its row of the array: what a worker process is given."""
-
-    folder: Path
-    array: Path
-    data_start: int
-    sample_rate: int
-    clip_samples: int
-
-    def __call__(self, task: tuple[int, str]) -> tuple[int, str, str]:
-        row, path = task
-        file = self.folder / path
-        # by its name alone: a clip may be a link, into DVC's cache for one
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            return 0, MISSING, "the path leaves the dataset's folder"
-        if not file.is_file():
-            return 0, MISSING, "no such file"
-        try:
-            samples = audio.decode(file, self.sample_rate, self.clip_samples)
-        except audio.AudioError as error:
-            return 0, UNDECODABLE, " ".join(str(error).split())
-        # pwrite, not a memory map: a full disk is then an error that can be told, not a dead process
-        start = self.data_start + row * self.clip_samples * samples.itemsize
-        with self.array.open("rb+") as file:
-            written = os.pwrite(file.fileno(), samples.tobytes(), start)
-        if written != samples.nbytes:
-            raise OSError(f"{self.array}: only {written} of {samples.nbytes} bytes could be written")
-        return len(samples), OK, ""
+def _place(path: str) -> tuple[str, float]:
+    file, segment = layout.file_and_segment(path)
+    return file, segment[0] if segment else 0.0
 
 
-def _allocate(path: Path, clips: int, clip_samples: int) -> int:
-    """Make the array's file at its full size, so that a full disk shows at once. Returns where the samples start."""
-    with path.open("wb") as file:
-        header = {"descr": "<i2", "fortran_order": False, "shape": (clips, clip_samples)}
-        np.lib.format.write_array_header_1_0(file, header)
-        file.flush()
-        start = file.tell()
-        os.posix_fallocate(file.fileno(), 0, start + clips * clip_samples * 2)
-    return start
-
-
-def prepare(
-    folder: str | Path,
-    array_path: str | Path,
-    manifest_path: str | Path,
-    sample_rate: int,
-    clip_samples: int,
-    processes: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Decode every annotated clip of a dataset into one array, and write the manifest.
-
-    Args:
-        folder: the dataset, in MagnaTagATune's layout.
-        array_path: int16 .npy [clips, clip_samples], a shorter clip padded with zeros.
-        manifest_path: .tsv, one row a clip (``MANIFEST_COLUMNS``); ``samples`` counts those before the padding.
-        sample_rate: in Hz.
-        clip_samples: samples kept of each clip, at that rate.
-        processes: how many decode at the same time. The result does not depend on it.
-        progress: called with (clips done, clips in all).
-
-    Returns:
-        The manifest.
-
-    Raises:
-        DatasetError: the tables are not as they should be, or not one clip could be decoded.
-    """
-    folder = Path(folder)
-    manifest = describe_clips(folder)
-    with files.written_whole(array_path) as temporary:
-        start = _allocate(temporary, len(manifest), clip_samples)
-        decoder = _Decoder(folder, temporary, start, sample_rate, clip_samples)
-        outcomes = []
-        tasks = list(zip(manifest["row"].tolist(), manifest["path"].tolist(), strict=True))
-        for outcome in _map(decoder, tasks, processes):
-            outcomes.append(outcome)
-            progress(len(outcomes), len(tasks))
-        manifest[["samples", "status", "reason"]] = pd.DataFrame(outcomes, index=manifest.index)
-        if not (manifest["status"] == OK).any():
-            raise DatasetError(f"{folder}: not one of {len(manifest)} clips could be decoded; {outcomes[0][2]}")
-    manifest = manifest[list(MANIFEST_COLUMNS)]
-    files.write_table(manifest_path, manifest)
-    return manifest
-
-
-def _map(decoder: _Decoder, tasks: list[tuple[int, str]], processes: int) -> Iterator[tuple[int, str, str]]:
-    if processes <= 1:
-        yield from map(decoder, tasks)
-        return
-    with pool(processes) as workers:
-        yield from workers.map(decoder, tasks, chunksize=16)
+def with_outcomes(clips: pd.DataFrame, outcomes: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """The manifest: the clips, and what came of decoding each, in the order of ``OUTCOME_COLUMNS``."""
+    found = pd.DataFrame(outcomes, index=clips.index, columns=list(OUTCOME_COLUMNS))
+    found = found.astype({"minimum": "Int64", "maximum": "Int64", "rms_dbfs": "float64"})
+    return pd.concat([clips, found], axis=1)[list(MANIFEST_COLUMNS)]
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
     """The manifest that ``prepare`` wrote."""
-    text = {name: str for name in ("clip_id", "path", "part", "artist", "album", "song", "status", "reason")}
-    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
+    dtypes = {**dict.fromkeys(TEXT_COLUMNS, str), "minimum": "Int64", "maximum": "Int64", "rms_dbfs": "float64"}
+    empty = {name: [""] for name in ("minimum", "maximum", "rms_dbfs")}
+    return pd.read_csv(path, sep="\t", dtype=dtypes, keep_default_na=False, na_values=empty)
 
 
 def open_array(path: str | Path) -> np.ndarray:

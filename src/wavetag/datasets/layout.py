@@ -1,0 +1,99 @@
+"""The layout that every dataset is brought into: MagnaTagATune's own tables and folders.
+
+    0/ ... f/                  audio files, or links to them
+    annotations_final.csv      clip_id, a column of 0 and 1 for each tag, mp3_path
+    clip_info_final.csv        track, title, artist, album and segment of each clip
+
+Tables are tab-separated and quoted. A clip that is a part of a longer file has a path that ends in a temporal media
+fragment, ``#t=START,END`` in seconds (W3C, Media Fragments URI 1.0, section 4.2.1), as browsers play it.
+"""
+
+import csv
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wavetag import files
+
+PARTS = "0123456789abcdef"
+ANNOTATIONS, INFORMATION = "annotations_final.csv", "clip_info_final.csv"
+INFORMATION_COLUMNS = (
+    *("clip_id", "track_number", "title", "artist", "album"),
+    *("url", "segmentStart", "segmentEnd", "original_url", "mp3_path"),
+)
+_FRAGMENT = re.compile(r"#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$")
+
+
+class DatasetError(ValueError):
+    """A dataset that is not as it should be: which file, what was found, what is needed."""
+
+
+def fragment(start: float, end: float) -> str:
+    """The end of the path of a clip that is a part of a file, from ``start`` to ``end`` in seconds."""
+    return f"#t={start:.6f}".rstrip("0").rstrip(".") + f",{end:.6f}".rstrip("0").rstrip(".")
+
+
+def file_and_segment(path: str) -> tuple[str, tuple[float, float] | None]:
+    """The file of a clip, and from where to where in it, in seconds; None for the whole file."""
+    found = _FRAGMENT.search(path)
+    if found is None:
+        return path, None
+    return path[: found.start()], (float(found[1]), float(found[2]))
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside ``folder``, which takes its name when the block ends without an exception.
+
+    What an earlier, interrupted run left in the hidden folder is still there: whoever fills it decides what to keep.
+    """
+    folder = Path(folder).absolute()
+    temporary = folder.with_name(f".{folder.name}.partial")
+    temporary.mkdir(parents=True, exist_ok=True)
+    yield temporary
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def link(temporary: Path, path: str, source: Path) -> None:
+    """Let ``path`` in the dataset be a link to a file of the user's. Nothing is written where that file lies."""
+    target = temporary / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.symlink_to(Path(source).absolute())
+
+
+def write_tables(folder: Path, tags: Sequence[str], clips: pd.DataFrame, labels: np.ndarray) -> None:
+    """Write both tables.
+
+    Args:
+        folder: of the dataset.
+        tags: names, in the order of the columns.
+        clips: one row a clip: clip_id and path, and any of ``INFORMATION_COLUMNS``; what is missing is written empty.
+        labels: [clips, tags] of 0 and 1.
+
+    Raises:
+        DatasetError: a clip_id or path stands twice, or a tag is empty, stands twice, holds a tab or a line break, or
+            has the name of one of the table's own columns.
+    """
+    for column in ("clip_id", "path"):
+        twice = clips.loc[clips[column].duplicated(), column]
+        if len(twice):
+            raise DatasetError(f"{column} {twice.iloc[0]!r} stands for two clips")
+    for tag in tags:
+        if tag in ("clip_id", "mp3_path") or tag != tag.strip() or not tag or re.search(r"[\t\r\n]", tag):
+            raise DatasetError(f"tag {tag!r}: a tag is a line of text, and neither clip_id nor mp3_path")
+    if len(set(tags)) != len(tags):
+        raise DatasetError("a tag stands twice: " + ", ".join(sorted({tag for tag in tags if tags.count(tag) > 1})))
+    annotations = pd.DataFrame(np.asarray(labels, dtype=np.uint8), columns=list(tags))
+    annotations.insert(0, "clip_id", clips["clip_id"].to_numpy())
+    annotations = pd.concat([annotations, clips["path"].reset_index(drop=True).rename("mp3_path")], axis=1)
+    information = clips.rename(columns={"path": "mp3_path"}).reindex(columns=list(INFORMATION_COLUMNS), fill_value="")
+    for name, table in ((ANNOTATIONS, annotations), (INFORMATION, information)):
+        text = table.to_csv(None, sep="\t", index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        files.write_text(folder / name, text)

@@ -1,0 +1,240 @@
+"""Preparation: every annotated file of a dataset decoded once, into one array, with a manifest.
+
+It may be stopped at any moment: an unfinished array and a journal of what is in it, hidden files beside the finished
+array's place, let the next run go on.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wavetag import audio, clips, files
+from wavetag.clips import MISSING, OK, UNDECODABLE
+from wavetag.datasets import layout
+from wavetag.datasets.layout import DatasetError
+from wavetag.processes import pool
+
+QUIETEST = -100.0  # dB below full scale, less than the step of int16: digital silence has a level too
+SYNC_SECONDS = 5.0  # how much of the decoding is lost at most when it is stopped
+
+Task = tuple[str, list[tuple[int, str]]]  # a file, and of each clip in it the row of the array and the path
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """Decodes the clips of one file into their rows of the array: what a worker process is given."""
+
+    folder: Path
+    array: Path
+    data_start: int
+    sample_rate: int
+    clip_samples: int
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        """One file and its clips' rows and paths -> what the journal keeps of them."""
+        name, clips = task
+        state = _state_of(self.folder, name)
+        # by its name alone: a clip may be a link to where the user keeps it
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            outcomes = [_not_ok(MISSING, "the path leaves the dataset's folder")] * len(clips)
+        elif state is None:
+            outcomes = [_not_ok(MISSING, "no such file")] * len(clips)
+        else:
+            outcomes = list(self._decode(self.folder / name, clips))
+        return {"file": name, "state": state, "outcomes": outcomes}
+
+    def _decode(self, file: Path, clips: list[tuple[int, str]]) -> Iterator[list[Any]]:
+        segments = [layout.file_and_segment(path)[1] for _, path in clips]
+        decoded = audio.decode_segments(file, self.sample_rate, segments, self.clip_samples)
+        for (row, _), samples in zip(clips, decoded, strict=True):
+            if isinstance(samples, audio.AudioError):
+                yield _not_ok(UNDECODABLE, " ".join(str(samples).split()))
+                continue
+            self._write(row, samples)
+            level = 10 * np.log10(max(np.mean(np.square(samples / 32768.0)), 10 ** (QUIETEST / 10)))
+            yield [len(samples), OK, "", int(samples.min()), int(samples.max()), round(float(level), 2)]
+
+    def _write(self, row: int, samples: np.ndarray) -> None:
+        # pwrite, not a memory map: a full disk is then an error that can be told, not a dead process
+        padded = np.pad(samples, (0, self.clip_samples - len(samples)))
+        with self.array.open("rb+") as file:
+            written = os.pwrite(file.fileno(), padded.tobytes(), self.data_start + row * padded.nbytes)
+        if written != padded.nbytes:
+            raise OSError(f"{self.array}: only {written} of {padded.nbytes} bytes could be written")
+
+
+def _not_ok(status: str, reason: str) -> list[Any]:
+    return [0, status, reason, None, None, None]
+
+
+def _state_of(folder: Path, name: str) -> list[int] | None:
+    """Size and time of change of a file, by which another file of the same name is told; None where there is none."""
+    file = folder / name
+    if not file.is_file():
+        return None
+    state = file.stat()
+    return [state.st_size, state.st_mtime_ns]
+
+
+class _Journal:
+    """What is decoded already, on disk, so that a run that was stopped goes on where it was.
+
+    A line a file, after a first line with what the array is to be. Lines are written after the samples that they speak
+    of have reached the disk; a last line that is not whole is passed over.
+    """
+
+    def __init__(self, path: Path, array: Path, wanted: Mapping[str, Any]):
+        self.path, self.array, self.wanted = path, array, json.dumps(wanted)
+        self.waiting: list[str] = []
+        self.written = time.monotonic()
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """File -> its line; nothing where the array was to be another, or is gone."""
+        if not (self.array.is_file() and self.path.is_file()):
+            return {}
+        first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
+        if first != self.wanted:
+            return {}
+        known = {}
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            known[entry["file"]] = entry
+        return known
+
+    def begin(self) -> None:
+        files.write_text(self.path, self.wanted + "\n")
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        self.waiting.append(json.dumps(entry) + "\n")
+        if time.monotonic() - self.written > SYNC_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        with self.array.open("rb+") as file:
+            os.fsync(file.fileno())
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + "".join(self.waiting))  # the first line break ends a line that a kill cut short
+            file.flush()
+            os.fsync(file.fileno())
+        self.waiting, self.written = [], time.monotonic()
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def _allocate(path: Path, clips: int, clip_samples: int) -> None:
+    """Make the array's file at its full size, so that a full disk shows at once."""
+    try:
+        with path.open("wb") as file:
+            file.write(_header(clips, clip_samples))
+            os.posix_fallocate(file.fileno(), 0, file.tell() + clips * clip_samples * 2)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _header(clips: int, clip_samples: int) -> bytes:
+    header = BytesIO()
+    shape = {"descr": "<i2", "fortran_order": False, "shape": (clips, clip_samples)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    return header.getvalue()
+
+
+def prepare(
+    folder: str | Path,
+    array_path: str | Path,
+    manifest_path: str | Path,
+    sample_rate: int,
+    clip_samples: int,
+    processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Decode every annotated clip of a dataset into one array, and write the manifest.
+
+    Args:
+        folder: the dataset, in MagnaTagATune's layout.
+        array_path: int16 .npy [clips, clip_samples], a shorter clip padded with zeros.
+        manifest_path: .tsv, one row a clip (``clips.MANIFEST_COLUMNS``): ``samples`` counts those before the padding,
+            ``minimum`` and ``maximum`` are of int16's scale, ``rms_dbfs`` is the clip's level in dB below full scale.
+        sample_rate: in Hz.
+        clip_samples: samples kept of each clip, at that rate.
+        processes: how many decode at the same time. The result does not depend on it.
+        progress: called with (clips done, clips in all).
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DatasetError: the tables are not as they should be, or not one clip could be decoded.
+    """
+    folder, array_path = Path(folder), Path(array_path)
+    manifest = clips.describe_clips(folder)
+    tasks = _tasks(manifest)
+    partial, journal_path = (array_path.with_name(f".{array_path.name}.{end}") for end in ("partial", "journal"))
+    journal = _Journal(journal_path, partial, _wanted(manifest, sample_rate, clip_samples))
+    entries = {name: entry for name, entry in journal.read().items() if entry["state"] == _state_of(folder, name)}
+    if not entries:
+        array_path.parent.mkdir(parents=True, exist_ok=True)
+        journal_path.unlink(missing_ok=True)
+        _allocate(partial, len(manifest), clip_samples)
+        journal.begin()
+    waiting = [task for task in tasks if task[0] not in entries]
+    done = sum(len(entry["outcomes"]) for entry in entries.values())
+    progress(done, len(manifest))
+    decoder = _Decoder(folder, partial, len(_header(len(manifest), clip_samples)), sample_rate, clip_samples)
+    try:
+        for entry in _map(decoder, waiting, processes):
+            entries[entry["file"]] = entry
+            journal.add(entry)
+            done += len(entry["outcomes"])
+            progress(done, len(manifest))
+    finally:
+        journal.write()
+    outcomes = [outcome for name, _ in tasks for outcome in entries[name]["outcomes"]]
+    manifest = clips.with_outcomes(manifest, outcomes)
+    if not (manifest["status"] == OK).any():
+        partial.unlink()
+        journal_path.unlink()
+        raise DatasetError(f"{folder}: not one of {len(manifest)} clips could be decoded; {outcomes[0][2]}")
+    files.write_table(manifest_path, manifest)
+    partial.replace(array_path)
+    journal_path.unlink()
+    return manifest
+
+
+def _tasks(manifest: pd.DataFrame) -> list[Task]:
+    rows = zip(manifest["row"].tolist(), manifest["path"].tolist(), strict=True)
+    return [(name, list(clips)) for name, clips in groupby(rows, lambda row: layout.file_and_segment(row[1])[0])]
+
+
+def _wanted(manifest: pd.DataFrame, sample_rate: int, clip_samples: int) -> dict[str, Any]:
+    """What an array is to hold, and by which code: one begun for anything else is begun anew."""
+    code = [Path(module).read_text(encoding="utf-8") for module in (__file__, audio.__file__)]
+    return {
+        "clips": _digest(manifest["path"]),
+        "code": _digest(code),
+        "sample_rate": sample_rate,
+        "clip_samples": clip_samples,
+    }
+
+
+def _map(decoder: _Decoder, tasks: list[Task], processes: int) -> Iterator[dict[str, Any]]:
+    if processes <= 1 or len(tasks) <= 1:
+        yield from map(decoder, tasks)
+        return
+    with pool(processes) as workers:
+        yield from workers.map(decoder, tasks, chunksize=min(16, -(-len(tasks) // (4 * processes))))
