@@ -101,10 +101,10 @@ def main() -> int:
         features["mel mean and sd"] = np.stack([mel_statistics(options.dataset / p) for p in info["mp3_path"]])
     without = []
     for vocabulary in tags.VOCABULARIES:
-        truth = tags.labels(annotations, TAGS, vocabulary).astype(bool)
-        real_truth = tags.labels(real, TAGS, vocabulary) if real is not None else None
+        truth = tags.labels(annotations, TAGS, tags.sources(vocabulary)).astype(bool)
+        real_truth = tags.labels(real, TAGS, tags.sources(vocabulary)) if real is not None else None
         without += print_frequencies(vocabulary, truth, real_truth, masks)
-        known = tags.merged_probabilities(probabilities, TAGS, vocabulary)
+        known = tags.merged_probabilities(probabilities, TAGS, tags.sources(vocabulary))
         print(f"  ceiling: ROC-AUC {mean_score(truth[masks['test']], known[masks['test']]):.3f}")
         for name, values in features.items():
             print(f"  logistic regression on {name}: ROC-AUC {linear_score(values, truth, masks):.3f}")

@@ -7,9 +7,13 @@ MagnaTagATune has 188 tags, many of them synonyms. Two vocabularies of 50 are in
   word, and the 50 most frequent of what results are taken, in alphabetical order.
 
 The orders are part of the data. There are ties in the counts, so that sorting by count would not give them back.
+
+For datasets with tags of their own there are ``all``, ``top:N``, and a list of tags. Each tag then stands for itself.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -169,38 +173,89 @@ VOCABULARIES: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
 }
 
 
-def sources(vocabulary: str) -> dict[str, tuple[str, ...]]:
+def sources(vocabulary: str | Sequence[str], names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """For each tag of a vocabulary, in order, the annotated tags that it stands for.
 
-    Raises ``ValueError`` if there is no vocabulary of that name.
+    Args:
+        vocabulary: the name of one, or anything else that ``resolve`` knows.
+        names: the tags, in order, of a vocabulary that is not a named one; each stands for itself.
     """
-    if vocabulary not in VOCABULARIES:
+    if isinstance(vocabulary, str) and vocabulary in VOCABULARIES:
+        tags, merges = VOCABULARIES[vocabulary]
+        return {tag: (tag, *merges.get(tag, ())) for tag in tags}
+    if not names:
         raise ValueError(f"vocabulary {vocabulary!r} is unknown; there are {', '.join(VOCABULARIES)}")
-    tags, merges = VOCABULARIES[vocabulary]
-    return {tag: (tag, *merges.get(tag, ())) for tag in tags}
+    return {name: (name,) for name in names}
 
 
-def _columns(names: Sequence[str], vocabulary: str) -> list[list[int]]:
+def resolve(
+    vocabulary: str | Sequence[str], names: Sequence[str], annotations: np.ndarray
+) -> dict[str, tuple[str, ...]]:
+    """A vocabulary in the terms of a dataset.
+
+    Args:
+        vocabulary: ``standard50``, ``merged50``, ``all`` (every annotated tag, alphabetically), ``top:N`` (the N most
+            frequent over all annotated clips, ties alphabetically), or a list of annotated tags.
+        names: the annotated tags, in the order of the columns.
+        annotations: [clips, names] of 0 and 1.
+
+    Returns:
+        For each tag, in order, the annotated tags that it stands for.
+
+    Raises:
+        ValueError: an unknown vocabulary or tag, a tag that stands twice, or more tags asked for than there are.
+    """
+    if not isinstance(vocabulary, str):
+        return sources((), _listed(vocabulary, names))
+    top = re.fullmatch(r"top:([1-9]\d*)", vocabulary)
+    if vocabulary in VOCABULARIES:
+        return sources(vocabulary)
+    if vocabulary == "all":
+        return sources((), sorted(names))
+    if not top:
+        known = ", ".join(VOCABULARIES)
+        raise ValueError(f"vocabulary {vocabulary!r} is unknown; there are {known}, all, top:N and lists of tags")
+    if int(top[1]) > len(names):
+        raise ValueError(f"vocabulary {vocabulary}: only {len(names)} tags are annotated")
+    counts = dict(zip(names, np.asarray(annotations).sum(axis=0, dtype=int), strict=True))
+    return sources((), sorted(names, key=lambda name: (-counts[name], name))[: int(top[1])])
+
+
+def _listed(vocabulary: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    """A list of tags, as it is, when each is annotated and stands once."""
+    for tag in vocabulary:
+        if tag not in names:
+            close = get_close_matches(tag, names, n=3)
+            raise ValueError(
+                f"vocabulary: no annotated tag {tag!r}" + (f"; there are {', '.join(close)}" if close else "")
+            )
+        if list(vocabulary).count(tag) > 1:
+            raise ValueError(f"vocabulary: {tag!r} stands twice")
+    return vocabulary
+
+
+def _columns(names: Sequence[str], vocabulary: Mapping[str, Sequence[str]]) -> list[list[int]]:
     """For each tag of the vocabulary the positions of its sources among ``names``."""
     position = {name: column for column, name in enumerate(names)}
     columns = []
-    for tag, words in sources(vocabulary).items():
+    for tag, words in vocabulary.items():
         found = [position[word] for word in words if word in position]
         if not found:
             raise ValueError(
-                f"no annotated tag stands for {tag!r} of {vocabulary}: none of {', '.join(words)} is there"
+                f"no annotated tag stands for {tag!r} of the vocabulary: none of {', '.join(words)} is there;"
+                " `split: vocabulary: all` takes the tags that are"
             )
         columns.append(found)
     return columns
 
 
-def labels(annotations: np.ndarray, names: Sequence[str], vocabulary: str) -> np.ndarray:
+def labels(annotations: np.ndarray, names: Sequence[str], vocabulary: Mapping[str, Sequence[str]]) -> np.ndarray:
     """Annotations in the terms of a vocabulary.
 
     Args:
         annotations: [clips, names] of 0 and 1.
         names: the annotated tags, in the order of the columns.
-        vocabulary: ``standard50`` or ``merged50``.
+        vocabulary: for each tag the annotated tags that it stands for, as ``resolve`` and ``sources`` give it.
 
     Returns:
         uint8 [clips, tags]: 1 where any of the tag's sources is 1.
@@ -210,13 +265,15 @@ def labels(annotations: np.ndarray, names: Sequence[str], vocabulary: str) -> np
     return np.stack(merged, axis=1).astype(np.uint8)
 
 
-def merged_probabilities(probabilities: np.ndarray, names: Sequence[str], vocabulary: str) -> np.ndarray:
+def merged_probabilities(
+    probabilities: np.ndarray, names: Sequence[str], vocabulary: Mapping[str, Sequence[str]]
+) -> np.ndarray:
     """Chances of a vocabulary's tags from the chances of their sources, drawn independently.
 
     Args:
         probabilities: [clips, names] in [0, 1].
         names: the annotated tags, in the order of the columns.
-        vocabulary: ``standard50`` or ``merged50``.
+        vocabulary: for each tag the annotated tags that it stands for.
 
     Returns:
         float64 [clips, tags]: 1 - prod(1 - p) over a tag's sources.
