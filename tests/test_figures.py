@@ -31,6 +31,7 @@ def clips_to_test(labels: np.ndarray, tags: tuple[str, ...] = TAGS) -> splits.Sp
             "song": [f"song {row}" for row in rows],
             "split": splits.TEST,
             "windows": 10,
+            "artist_disjoint": 0,
         }
     )
     return splits.Split(clips, tags, labels)
@@ -231,7 +232,10 @@ def run(tmp_path, monkeypatch, planted):
     """A folder as a pipeline with two configs leaves it, and the figures stage to run in it."""
     test, predictions = planted
     settings = yaml.safe_load((ROOT / "params.yaml").read_text())
-    settings["experiments"] = {"base": {"seeds": [0, 1]}, "mel": {"frontend": "mel", "seeds": [0, 1]}}
+    settings["experiments"] = {
+        "base": {"sample_rate": 12_000, "seeds": [0, 1]},
+        "mel": {"sample_rate": 12_000, "frontend": "mel", "seeds": [0, 1]},
+    }
     settings["tables"] = {"table1": [], "table2": []}
     write_settings(tmp_path, settings)
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wavetag import audio, clips, splits, tags
+from wavetag import audio, clips, preparation, splits, tags
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared" / "magnatagatune"
 TABLES = ("annotations_final.csv", "clip_info_final.csv")
@@ -88,7 +88,11 @@ def test_clips_of_each_split_before_the_broken_ones_are_left_out(manifest, annot
     ],
 )
 def test_clips_of_each_split_without_the_broken_ones(manifest, annotations, vocabulary, population, expected):
-    assert sizes(make(manifest, annotations, vocabulary, population)) == expected
+    split = make(manifest, annotations, vocabulary, population)
+    view = "tagged" if population == "tagged" else "all"
+    test = split.only("test")
+    assert [*sizes(split)[:2], test.view(view).sum()] == expected
+    assert len(test) == 5_329, "the test split has every clip, for its views to choose from"
 
 
 def test_test_clips_with_a_tag(manifest, annotations):
@@ -112,6 +116,14 @@ def test_artists_cross_from_train_to_test_and_songs_do_not(manifest, annotations
     assert len(artists["test"] & artists["train"]) == 45
     songs = [set(split.only(name).clips["song"]) for name in splits.NAMES]
     assert len(set.union(*songs)) == sum(map(len, songs))
+
+
+@pytest.mark.parametrize("population", ["tagged", "all"])
+def test_test_clips_by_artists_in_neither_train_nor_validation(manifest, annotations, population):
+    test = make(manifest, annotations, "merged50", population).only("test")
+    disjoint = test.where(test.view("artist-disjoint"))
+    assert len(disjoint) == 1_897
+    assert disjoint.clips["artist"].nunique() == 27
 
 
 def test_albums_do_not_cross_splits(manifest):
@@ -149,7 +161,7 @@ def test_a_real_clip_is_prepared_as_ten_windows_with_its_own_labels(folder, anno
     for name in TABLES:
         table = pd.read_csv(folder / name, sep="\t", dtype=str, keep_default_na=False)
         table[table["mp3_path"] == path].to_csv(dataset / name, sep="\t", index=False)
-    manifest = clips.prepare(dataset, tmp_path / "clips.npy", tmp_path / "manifest.tsv", 12_000, 349_500)
+    manifest = preparation.prepare(dataset, tmp_path / "clips.npy", tmp_path / "manifest.tsv", 12_000, 349_500)
     row = manifest.iloc[0]
     assert (row["clip_id"], row["part"], row["samples"], row["status"]) == ("37386", "e", 349_488, "ok")
     assert row["song"] == "e/joram-moments_of_clarity-08-solipsism"

@@ -64,7 +64,10 @@ def table_page(folder: Path) -> Path:
 def site(tmp_path, monkeypatch) -> Path:
     """A folder as a pipeline leaves it just before the report, with names that would harm a careless page."""
     settings = yaml.safe_load((ROOT / "params.yaml").read_text())
-    settings["experiments"] = {"base": {}, "mel_bn": {"frontend": "mel", "batch_norm": True}}
+    settings["experiments"] = {
+        "base": {"sample_rate": 12_000},
+        "mel_bn": {"sample_rate": 12_000, "frontend": "mel", "batch_norm": True},
+    }
     settings["tables"] = {"table1": ["base"], "table2": []}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")
@@ -80,6 +83,7 @@ def site(tmp_path, monkeypatch) -> Path:
             "song": [f"song {row}" for row in rows],
             "split": ["train", "valid", "test", "test", "test", "test"],
             "windows": 10,
+            "artist_disjoint": 0,
         }
     )
     splits.write(tmp_path / "split.tsv", splits.Split(clips, TAGS, labels))

@@ -79,9 +79,48 @@ def test_labels_belong_to_their_clips_whatever_the_order_of_the_annotations(mani
 def test_tagged_leaves_out_clips_without_a_tag_and_all_does_not(manifest, annotations):
     tagged, everything = (make(manifest, annotations, population=name) for name in ("tagged", "all"))
     assert len(everything) == 48
-    assert len(tagged) == 32
-    assert tagged.labels.any(axis=1).all()
-    assert set(tagged.clips["clip_id"]) == {clip for clip in manifest["clip_id"] if int(clip) % 3}
+    in_test = (tagged.clips["split"] == "test").to_numpy()
+    assert tagged.labels[~in_test].any(axis=1).all()
+    in_test_part = manifest["part"].isin(list("def"))
+    assert set(tagged.clips["clip_id"]) == {
+        clip for clip, test in zip(manifest["clip_id"], in_test_part, strict=True) if test or int(clip) % 3
+    }
+
+
+def test_the_views_of_the_test_clips(manifest, annotations):
+    manifest.loc[manifest["part"] == "e", "artist"] = ["wanderer", "artist c", "newcomer"]
+    test = make(manifest, annotations, population="tagged").only("test")
+    tagged = [int(clip) % 3 != 0 for clip in test.clips["clip_id"]]
+    np.testing.assert_array_equal(test.view("tagged"), tagged)
+    assert test.view("all").all() and len(test) == 9
+    disjoint = ~test.clips["artist"].isin(["wanderer", "artist c"])
+    assert 0 < disjoint.sum() < 9
+    np.testing.assert_array_equal(test.view("artist-disjoint"), disjoint)
+    counts = splits.view_counts(test).set_index("test view")["clips"]
+    assert counts.to_dict() == {"tagged": sum(tagged), "all": 9, "artist-disjoint": disjoint.sum()}
+    with pytest.raises(ValueError, match="view 'some' is unknown; there are tagged, all, artist-disjoint"):
+        test.view("some")
+
+
+def test_an_artist_of_untagged_training_clips_alone_is_no_stranger(manifest, annotations):
+    """A clip that is left out of training for want of a tag is still one of its artist's."""
+    annotations.labels[:] = 0
+    annotations.labels[[0, -1, 10], 0] = 1  # a clip each of test, train and validation
+    split = make(manifest, annotations, population="tagged")
+    assert len(split.only("train")) == 1
+    test = split.only("test")
+    assert not test.view("artist-disjoint")[(test.clips["artist"] == "wanderer").to_numpy()].any()
+
+
+def test_tags_may_have_the_names_of_columns(manifest, annotations, tmp_path):
+    words = tuple(["song", "row", "split", *WORDS[3:]])
+    named = clips.Annotations(annotations.clips, words, annotations.labels)
+    split = splits.make(manifest, named, ["song", "row", "guitar"], PARTS, "all", 400)
+    splits.write(tmp_path / "split.tsv", split)
+    again = splits.read(tmp_path / "split.tsv")
+    assert again.tags == ("song", "row", "guitar")
+    assert again.clips["split"].tolist() == split.clips["split"].tolist()
+    np.testing.assert_array_equal(again.labels, split.labels)
 
 
 def test_another_population_is_refused(manifest, annotations):

@@ -35,6 +35,7 @@ def metrics_of(roc_auc, **more):
         "average_precision": roc_auc / 2,
         "average_precision_sd": None,
         "average_precision_ci": [roc_auc / 2 - 0.05, roc_auc / 2 + 0.05],
+        "views": {},
         **more,
     }
 
@@ -109,8 +110,8 @@ def test_a_table_for_reading_has_words_for_yes_and_no_and_dashes_for_nothing():
     assert shown.loc["raw_bn", ["front end", "batch norm", "dropout"]].tolist() == ["raw", "yes", "0"]
     assert shown.loc["base", "batch norm"] == "no"
     assert shown.loc["something new", ["front end", "batch norm", "dropout"]].tolist() == ["–", "–", "–"]
-    assert shown.loc["base", "ROC-AUC (ours)"] == ".710 ± .004 [.690, .740]"
-    assert shown.loc["base", "average precision (ours)"] == ".355 [.305, .405]"
+    assert shown.loc["base", "ROC-AUC, tagged (ours)"] == ".710 ± .004 [.690, .740]"
+    assert shown.loc["base", "average precision, tagged (ours)"] == ".355 [.305, .405]"
 
 
 def test_a_config_that_was_not_run_waits_with_its_command_and_the_published_number():
@@ -119,18 +120,34 @@ def test_a_config_that_was_not_run_waits_with_its_command_and_the_published_numb
     frame = pd.concat([waiting, make(("base",), rows=published.REGULARISATION)], ignore_index=True)
     shown = tables.readable(frame, tables.TITLES["table2"])
     assert shown.loc[0, "config"] == "flat (not run yet: snakemake --cores 4 flat)"
-    assert shown.loc[0, ["front end", "batch norm", "ROC-AUC (ours)"]].tolist() == ["flat", "no", "–"]
+    assert shown.loc[0, ["front end", "batch norm", "ROC-AUC, tagged (ours)"]].tolist() == ["flat", "no", "–"]
     assert shown.loc[0, "report (published)"] == ".73 ± .01"
-    assert shown.loc[1, "ROC-AUC (ours)"].startswith(".71")
+    assert shown.loc[1, "ROC-AUC, tagged (ours)"].startswith(".71")
+
+
+def test_each_view_of_the_test_clips_has_columns_of_its_own():
+    views = {"all": metrics_of(0.6), "artist-disjoint": metrics_of(0.55)}
+    evaluated = {"base": Evaluation(None, {**metrics_of(0.7, parameters=1), "views": views})}
+    frame = tables.table(["base"], SETTINGS, evaluated, {}, {})
+    assert frame.loc[0, ["roc_auc", "roc_auc_all", "roc_auc_artist_disjoint"]].tolist() == [0.7, 0.6, 0.55]
+    shown = tables.readable(frame, tables.TITLES["table1"])
+    assert shown.loc[0, "ROC-AUC, artist-disjoint (ours)"] == ".550 ± .004 [.530, .580]"
+
+
+def test_a_view_without_a_clip_is_a_dash():
+    shown = tables.readable(make(), tables.TITLES["table1"])
+    assert set(shown["ROC-AUC, all (ours)"]) == {"–"}
 
 
 def test_the_heading_says_that_minitunes_numbers_are_not_magnatagatunes():
-    clips = {"train": 900, "valid": 150, "test": 350}
-    above = tables.heading(SETTINGS, clips, 3)
-    assert "900 clips to train, 150 to validate, 350 to test" in above
+    clips, views = {"train": 900, "valid": 150}, {"tagged": 350, "all": 360, "artist-disjoint": 120}
+    above = tables.heading(SETTINGS, clips, views, 3)
+    assert "900 clips to train, 150 to validate" in above
+    assert "tagged, the 350 test clips" in above
+    assert "all, the 360 there are; artist-disjoint, the 120 of all" in above
     assert "mean of 3 seeds" in above
     assert "not MagnaTagATune's" in above
-    real = tables.heading({**SETTINGS, "dataset": {"name": "magnatagatune"}}, clips, 3)
+    real = tables.heading({**SETTINGS, "dataset": {"name": "magnatagatune"}}, clips, views, 3)
     assert "magnatagatune" in real
     assert "not MagnaTagATune's" not in real
 

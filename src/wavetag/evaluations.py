@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wavetag import files
+from wavetag import files, scoring, splits
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,39 @@ class Evaluation:
 
     predictions: np.ndarray
     metrics: dict[str, Any]
+
+    def where(self, chosen: np.ndarray) -> "Evaluation":
+        """The same for some of the clips, bool [clips]: the metrics stay those of the views."""
+        return Evaluation(self.predictions[:, chosen], self.metrics)
+
+
+def score_views(
+    test: splits.Split, predictions: np.ndarray, resamples: int, seed: int, decimals: int
+) -> dict[str, Any]:
+    """The scores of some predictions on each view of the test clips.
+
+    Args:
+        test: the test clips, all of them.
+        predictions: [seeds, clips, tags].
+        resamples: of the bootstrap over artists.
+        seed: of the bootstrap.
+        decimals: to which scores are rounded.
+
+    Returns:
+        As ``scoring.score_table`` gives them for the headline view, with ``view`` and ``test_clips`` beside; and under
+        ``views`` the same for each other view that has a clip.
+    """
+    by_view = {}
+    for name in splits.VIEWS:
+        seen = test.view(name)
+        if not seen.any():
+            continue
+        part = test.where(seen)
+        artists = part.clips["artist"].to_numpy()
+        scores = scoring.score_table(part.labels, predictions[:, seen], part.tags, artists, resamples, seed)
+        by_view[name] = {**files.rounded(scores, decimals), "test_clips": len(part)}
+    headline = by_view.pop(splits.TAGGED)
+    return {"view": splits.TAGGED, **headline, "views": by_view}
 
 
 def write(path: str | Path, predictions: np.ndarray, metrics: Mapping[str, Any]) -> None:

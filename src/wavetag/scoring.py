@@ -220,12 +220,18 @@ def smallest_detectable_difference(
     variance = standard_error**2
     if over_seeds:
         for name, scores in {"scores_a": scores_a, "scores_b": scores_b}.items():
-            of_seeds = _macro_by_seed(truth, _with_seeds(scores, _valid_truth(truth), name), metric)
-            if len(of_seeds) < 2:
+            of_mean = variance_over_seeds(truth, scores, metric)
+            if np.isnan(of_mean):
                 raise ValueError(f"{name} must hold at least two seeds where over_seeds is True, got one")
-            variance += float(np.var(of_seeds, ddof=1)) / len(of_seeds)
+            variance += of_mean
     normal = NormalDist()
     return (normal.inv_cdf(1 - significance / 2) + normal.inv_cdf(power)) * variance**0.5
+
+
+def variance_over_seeds(truth, scores, metric=roc_auc) -> float:
+    """Variance of a config's mean score that is due to the choice of its training seeds; NaN with one seed."""
+    of_seeds = _macro_by_seed(truth, _with_seeds(scores, _valid_truth(truth), "scores"), metric)
+    return float(np.var(of_seeds, ddof=1)) / len(of_seeds) if len(of_seeds) > 1 else float("nan")
 
 
 def score_table(truth, scores, tags, groups, resamples=1000, seed=0) -> dict:

@@ -1,10 +1,15 @@
 """Splits: which clips train, which validate, which test, and with which labels.
 
 MagnaTagATune's own division is by its sixteen folders ("parts"): twelve, one and three. Songs and albums lie within
-one part; artists do not.
+one part; artists do not. So the test clips are looked at in three ways (``VIEWS``):
+
+* ``tagged``, those with at least one tag of the vocabulary: the headline;
+* ``all`` of them, tagged or not;
+* ``artist-disjoint``, of all of them those whose artist is in neither train nor validation.
 """
 
-from collections.abc import Collection, Mapping
+import csv
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +20,10 @@ from wavetag import clips, files, tags
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 NAMES = (TRAIN, VALID, TEST)
-COLUMNS = ("row", "clip_id", "path", "part", "artist", "song", "split", "windows")
+TAGGED, ALL, ARTIST_DISJOINT = "tagged", "all", "artist-disjoint"
+VIEWS = (TAGGED, ALL, ARTIST_DISJOINT)
+TEXT_COLUMNS = ("clip_id", "path", "part", "artist", "song", "split")
+COLUMNS = ("row", *TEXT_COLUMNS, "windows", "artist_disjoint")
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,21 @@ class Split:
 
     def only(self, name: str) -> "Split":
         """The clips of one split."""
-        chosen = (self.clips["split"] == name).to_numpy()
+        return self.where((self.clips["split"] == name).to_numpy())
+
+    def where(self, chosen: np.ndarray) -> "Split":
+        """The clips for which ``chosen``, bool [clips], is true."""
         return Split(self.clips[chosen].reset_index(drop=True), self.tags, self.labels[chosen])
+
+    def view(self, name: str) -> np.ndarray:
+        """Which of these clips, all of the test split, are in a view of ``VIEWS``: bool [clips]."""
+        if name == TAGGED:
+            return self.labels.any(axis=1)
+        if name == ARTIST_DISJOINT:
+            return self.clips["artist_disjoint"].to_numpy() == 1
+        if name == ALL:
+            return np.ones(len(self), dtype=bool)
+        raise ValueError(f"view {name!r} is unknown; there are {', '.join(VIEWS)}")
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -44,7 +65,7 @@ class Split:
 def make(
     manifest: pd.DataFrame,
     annotations: clips.Annotations,
-    vocabulary: str,
+    vocabulary: str | Sequence[str],
     parts: Mapping[str, Collection[str]],
     population: str,
     window_samples: int,
@@ -52,15 +73,16 @@ def make(
     """Divide the decodable clips by part.
 
     Args:
-        manifest: as ``clips.prepare`` made it.
+        manifest: as ``preparation.prepare`` made it.
         annotations: of the same clips.
-        vocabulary: name of the tag vocabulary.
+        vocabulary: a tag vocabulary, as ``tags.resolve`` takes it.
         parts: split name -> its folders.
-        population: ``tagged`` keeps clips with at least one tag of the vocabulary, ``all`` keeps every clip.
+        population: of train and validation: ``tagged`` keeps clips with at least one tag of the vocabulary, ``all``
+            keeps every clip. The test split has every clip.
         window_samples: length of a window. ``windows`` counts those of a clip that are not wholly padding.
 
     Raises:
-        ValueError: a part that stands in two splits; a split without a clip.
+        ValueError: a part that stands in two splits; a split without a clip, or without a tagged one.
     """
     part_split = {}
     for name, folders in parts.items():
@@ -68,37 +90,44 @@ def make(
             if folder in part_split:
                 raise ValueError(f"part {folder!r} is in both {part_split[folder]} and {name}")
             part_split[folder] = name
+    if population not in (TAGGED, ALL):
+        raise ValueError(f"population {population!r} is unknown; there are {TAGGED} and {ALL}")
+    table = manifest[manifest["status"] == clips.OK].assign(split=lambda table: table["part"].map(part_split))
+    table = table[table["split"].notna()].reset_index(drop=True)
     of_clip = {clip_id: row for row, clip_id in enumerate(annotations.clips["clip_id"])}
-    table = manifest[manifest["status"] == clips.OK].copy()
     annotated = annotations.labels[table["clip_id"].map(of_clip).to_numpy(dtype=int)]
-    labels = tags.labels(annotated, annotations.tags, vocabulary)
-    table["split"] = table["part"].map(part_split)
+    words = tags.resolve(vocabulary, annotations.tags, annotations.labels)
+    labels = tags.labels(annotated, annotations.tags, words)
+    in_test = (table["split"] == TEST).to_numpy()
+    known_artists = set(table.loc[~in_test, "artist"])
     table["windows"] = -(-table["samples"] // window_samples)
-    kept = table["split"].notna().to_numpy(copy=True)
-    if population == "tagged":
-        kept &= labels.any(axis=1)
-    elif population != "all":
-        raise ValueError(f"population {population!r} is unknown; there are tagged and all")
-    split = Split(table.loc[kept, list(COLUMNS)].reset_index(drop=True), tuple(tags.sources(vocabulary)), labels[kept])
+    table["artist_disjoint"] = (in_test & ~table["artist"].isin(known_artists)).astype(int)
+    tagged = labels.any(axis=1)
     for name in NAMES:
-        if not (split.clips["split"] == name).any():
+        if not tagged[table["split"] == name].any():
             raise ValueError(f"split {name} has no clip: none of parts {', '.join(parts[name])} has a usable one")
-    return split
+    kept = tagged | in_test | (population == ALL)
+    return Split(table.loc[kept, list(COLUMNS)].reset_index(drop=True), tuple(words), labels[kept])
 
 
 def write(path: str | Path, split: Split) -> None:
     """Write a split as one .tsv: ``COLUMNS``, then a column a tag."""
     labels = pd.DataFrame(split.labels, columns=list(split.tags))
-    files.write_table(path, pd.concat([split.clips, labels], axis=1))
+    files.write_table(path, pd.concat([split.clips[list(COLUMNS)], labels], axis=1))
 
 
 def read(path: str | Path, only: Collection[str] = NAMES) -> Split:
     """Read a split. Rows of other splits than ``only`` are dropped at once: who trains never holds a test row."""
-    text = {name: str for name in ("clip_id", "path", "part", "artist", "song", "split")}
-    table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False)
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        columns = next(csv.reader(file, delimiter="\t"))
+    # by place: a tag may have the name of a column
+    places = [*COLUMNS, *range(len(columns) - len(COLUMNS))]
+    table = pd.read_csv(
+        path, sep="\t", header=0, names=places, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False
+    )
     table = table[table["split"].isin(list(only))].reset_index(drop=True)
-    names = tuple(name for name in table.columns if name not in COLUMNS)
-    return Split(table[list(COLUMNS)], names, table[list(names)].to_numpy(dtype=np.uint8))
+    labels = table[places[len(COLUMNS) :]].to_numpy(dtype=np.uint8)
+    return Split(table[list(COLUMNS)].set_axis(list(COLUMNS), axis=1), tuple(columns[len(COLUMNS) :]), labels)
 
 
 def counts(split: Split) -> pd.DataFrame:
@@ -116,6 +145,17 @@ def counts(split: Split) -> pd.DataFrame:
                 "tags without a positive": int((part.labels.sum(axis=0) == 0).sum()),
             }
         )
+    return pd.DataFrame(rows)
+
+
+def view_counts(test: Split) -> pd.DataFrame:
+    """How many test clips, artists and labels there are in each view."""
+    rows = []
+    for name in VIEWS:
+        seen = test.where(test.view(name))
+        labels = round(float(seen.labels.sum(axis=1).mean()), 2) if len(seen) else 0.0
+        artists = seen.clips["artist"].nunique()
+        rows.append({"test view": name, "clips": len(seen), "artists": artists, "labels per clip": labels})
     return pd.DataFrame(rows)
 
 

@@ -9,19 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wavetag import params, published, scoring
+from wavetag import params, published, scoring, splits
 from wavetag.evaluations import Evaluation
 
-SCORE_COLUMNS = (
-    "roc_auc",
-    "roc_auc_sd",
-    "roc_auc_ci_low",
-    "roc_auc_ci_high",
-    "average_precision",
-    "average_precision_sd",
-    "average_precision_ci_low",
-    "average_precision_ci_high",
-)
+OTHER_VIEWS = {"all": splits.ALL, "artist_disjoint": splits.ARTIST_DISJOINT}  # end of a column's name -> test view
+SCORES = ("roc_auc", "average_precision", *(f"roc_auc_{view}" for view in OTHER_VIEWS))
+SCORE_COLUMNS = tuple(f"{score}{end}" for score in SCORES for end in ("", "_sd", "_ci_low", "_ci_high"))
 NETWORK_COLUMNS = ("frontend", "length", "stride", "batch_norm", "dropout")
 BASELINES = {
     "loudness": "linear model on loudness",
@@ -41,12 +34,17 @@ FACTORIAL = {
 
 
 def score_columns(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores of one row, from what evaluation wrote."""
-    row = {}
-    for score in ("roc_auc", "average_precision"):
-        row |= {score: metrics[score], f"{score}_sd": metrics[f"{score}_sd"]}
-        row[f"{score}_ci_low"], row[f"{score}_ci_high"] = metrics[f"{score}_ci"]
+    """The scores of one row, from what evaluation wrote: of the tagged test clips, then of the other views."""
+    row = _score(metrics, "roc_auc") | _score(metrics, "average_precision")
+    for end, view in OTHER_VIEWS.items():
+        if view in metrics["views"]:
+            row |= _score(metrics["views"][view], "roc_auc", f"_{end}")
     return row
+
+
+def _score(metrics: Mapping[str, Any], name: str, end: str = "") -> dict[str, Any]:
+    values = (metrics[name], metrics[f"{name}_sd"], *metrics[f"{name}_ci"])
+    return {f"{name}{end}{what}": value for what, value in zip(("", "_sd", "_ci_low", "_ci_high"), values, strict=True)}
 
 
 def table(
@@ -118,7 +116,7 @@ def comparisons(
             terms[f"{frontend}: interaction"] = {both: 1, norm: -1, dropout: -1, neither: 1}
     predictions = {name: evaluation.predictions for name, evaluation in evaluations.items()}
     results = scoring.contrasts(truth, predictions, terms, artists, resamples, seed)
-    variances = {name: _variance_of_mean(truth, of_seeds) for name, of_seeds in predictions.items()}
+    variances = {name: scoring.variance_over_seeds(truth, of_seeds) for name, of_seeds in predictions.items()}
     rows = []
     for label, result in results.items():
         of_seeds = sum(factor**2 * variances[name] for name, factor in terms[label].items()) ** 0.5
@@ -127,19 +125,24 @@ def comparisons(
     return pd.DataFrame(rows, columns=["contrast", "difference", "low", "high", "sd", "sd_seeds", "shown"])
 
 
-def _variance_of_mean(truth: np.ndarray, predictions: np.ndarray) -> float:
-    """How far the mean over seeds of a config's ROC-AUC may be off by the choice of seeds; NaN with one seed."""
-    of_seeds = [scoring.macro_mean(scoring.roc_auc(truth, of_seed)) for of_seed in predictions]
-    return float(np.var(of_seeds, ddof=1)) / len(of_seeds) if len(of_seeds) > 1 else float("nan")
+def heading(settings: Mapping[str, Any], clips: Mapping[str, int], views: Mapping[str, int], seeds: int) -> str:
+    """What every table says above its rows.
 
-
-def heading(settings: Mapping[str, Any], clips: Mapping[str, int], seeds: int) -> str:
-    """What every table says above its rows."""
-    dataset = settings["dataset"]["name"]
+    Args:
+        settings: as in params.yaml.
+        clips: how many train and validate.
+        views: how many test clips there are in each view.
+        seeds: how many networks a config has.
+    """
+    dataset, vocabulary = settings["dataset"]["name"], settings["split"]["vocabulary"]
+    tags = vocabulary if isinstance(vocabulary, str) else f"a list of {len(vocabulary)} tags"
     lines = [
-        f"Ours: mean over the defined tags of {settings['split']['vocabulary']}, test clips of {dataset}"
-        f" ({clips['train']} clips to train, {clips['valid']} to validate, {clips['test']} to test),"
-        f" mean of {seeds} seeds ± their standard deviation, [95 % bootstrap interval, artists resampled]."
+        f"Ours: mean over the defined tags of {tags} on the test clips of {dataset}"
+        f" ({clips['train']} clips to train, {clips['valid']} to validate),"
+        f" mean of {seeds} seeds ± their standard deviation, [95 % bootstrap interval, artists resampled].",
+        f"Test views: tagged, the {views[splits.TAGGED]} test clips with at least one of these tags (meant where no"
+        f" view is named); all, the {views[splits.ALL]} there are; artist-disjoint, the {views[splits.ARTIST_DISJOINT]}"
+        " of all whose artist is in neither train nor validation.",
     ]
     if dataset == "minitune":
         lines.append(
@@ -170,7 +173,7 @@ def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """A table for reading: the columns asked for, a score and its spread in one cell, a dash where nothing is known."""
     shown = {}
     for column, title in columns.items():
-        if column in ("roc_auc", "average_precision"):
+        if column in SCORES:
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
         elif column in ("difference", "low", "high", "sd_seeds"):
             shown[title] = ["–" if pd.isna(value) else _signed(column, value) for value in frame[column]]
@@ -194,8 +197,10 @@ TITLES = {
         "config": "config",
         "length": "length",
         "stride": "stride",
-        "roc_auc": "ROC-AUC (ours)",
-        "average_precision": "average precision (ours)",
+        "roc_auc": "ROC-AUC, tagged (ours)",
+        "average_precision": "average precision, tagged (ours)",
+        "roc_auc_all": "ROC-AUC, all (ours)",
+        "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
         "report": "report (published)",
         "paper": "paper, raw (published)",
         "paper_mel": "paper, mel (published)",
@@ -206,13 +211,15 @@ TITLES = {
         "frontend": "front end",
         "batch_norm": "batch norm",
         "dropout": "dropout",
-        "roc_auc": "ROC-AUC (ours)",
-        "average_precision": "average precision (ours)",
+        "roc_auc": "ROC-AUC, tagged (ours)",
+        "average_precision": "average precision, tagged (ours)",
+        "roc_auc_all": "ROC-AUC, all (ours)",
+        "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
         "report": "report (published)",
         "paper": "paper (published)",
     },
     "comparisons": {
-        "contrast": "difference of mean ROC-AUC",
+        "contrast": "difference of mean ROC-AUC, tagged",
         "difference": "ours",
         "low": "95 % by clips, from",
         "high": "to",

@@ -42,7 +42,7 @@ def what_shows(evaluated: dict[str, evaluations.Evaluation], test: splits.Split,
         for over_seeds in (False, len(base) > 1 and len(other) > 1)
     )
     return (
-        f"The smallest difference of mean ROC-AUC that these {len(test)} test clips by"
+        f"The smallest difference of mean ROC-AUC that these {len(test)} tagged test clips by"
         f" {test.clips['artist'].nunique()} artists can show (base against raw_bn, two-sided 5 %, power 80 %):"
         f" {by_clips:.3f} between these trained networks, {by_both:.3f} between configs that are trained again."
     )
@@ -60,9 +60,13 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = params.load()
     names = list(settings["experiments"])
-    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
     split = splits.read(arguments.split)
     test = split.only(splits.TEST)
+    counts = {name: len(split.only(name)) for name in (splits.TRAIN, splits.VALID)}
+    views = {name: int(test.view(name).sum()) for name in splits.VIEWS}
+    tagged = test.view(splits.TAGGED)
+    test = test.where(tagged)
+    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz").where(tagged) for name in names}
     others = {name: metrics for name, metrics in files.read_json(arguments.baselines).items() if metrics}
 
     first = tables.table(settings["tables"]["table1"], settings, evaluated, published.RAW, others)
@@ -75,9 +79,7 @@ def main() -> None:
         pairs, evaluated, test.labels, test.clips["artist"].to_numpy(), **settings["evaluate"]
     )
 
-    above = tables.heading(
-        settings, {name: len(split.only(name)) for name in splits.NAMES}, len(settings["defaults"]["seeds"])
-    )
+    above = tables.heading(settings, counts, views, len(settings["defaults"]["seeds"]))
     below = what_shows(evaluated, test, settings["evaluate"]) if {"base", "raw_bn"} <= set(names) else ""
     pages = {
         "table1": (first, "Table I: length and stride of the strided convolution, raw audio", below),

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wavetag import baselines, clips, files, params, scoring, splits, tags
+from wavetag import baselines, clips, evaluations, files, params, scoring, splits, tags
 from wavetag.stages import say, stage
 
 DECIMALS = 6
 
 
-def ceiling(path: Path, test: splits.Split, vocabulary: str) -> np.ndarray | None:
+def ceiling(path: Path, test: splits.Split, vocabulary: str | list[str]) -> np.ndarray | None:
     """The chances by which a generated dataset's tags were drawn, [clips, tags]; None where there are none."""
     if not path.is_file():
         return None
     table, names, probabilities = clips.read_tag_table(path)
     position = {clip_id: row for row, clip_id in enumerate(table["clip_id"])}
     rows = [position[clip_id] for clip_id in test.clips["clip_id"]]
-    return tags.merged_probabilities(probabilities[rows], names, vocabulary)
+    return tags.merged_probabilities(probabilities[rows], names, tags.sources(vocabulary, test.tags))
 
 
 @stage
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--tags", type=Path, required=True, help="scores tag by tag, to write")
     arguments = parser.parse_args()
     settings = params.load()
+    rate = settings["defaults"]["sample_rate"]
     array = clips.open_array(arguments.clips)
     parts = {name: splits.read(arguments.split, only=[name]) for name in splits.NAMES}
     test = parts[splits.TEST]
@@ -44,8 +45,8 @@ def main() -> None:
                 name,
                 array,
                 split.clips["row"].to_numpy(),
-                settings["prepare"]["sample_rate"],
-                lengths=split.clips["windows"].to_numpy() * params.window_samples(settings),
+                rate,
+                lengths=split.clips["windows"].to_numpy() * params.window_samples(settings, rate),
             )
             for part, split in parts.items()
         }
@@ -60,17 +61,16 @@ def main() -> None:
     if known is not None:
         predictions["ceiling"] = known
 
-    evaluate, artists = settings["evaluate"], test.clips["artist"].to_numpy()
+    evaluate, tagged = settings["evaluate"], test.view(splits.TAGGED)
     metrics, by_tag = {}, []
     for name, predicted in predictions.items():
-        scores = scoring.score_table(
-            test.labels, predicted[None], test.tags, artists, evaluate["resamples"], evaluate["seed"]
+        metrics[name] = evaluations.score_views(
+            test, predicted[None], evaluate["resamples"], evaluate["seed"], DECIMALS
         )
-        metrics[name] = files.rounded(scores, DECIMALS)
-        table = pd.DataFrame(scoring.per_tag_table(test.labels, predicted[None], test.tags))
+        table = pd.DataFrame(scoring.per_tag_table(test.labels[tagged], predicted[None, tagged], test.tags))
         by_tag.append(table.assign(model=name))
         dataset = settings["dataset"]["name"]
-        say(f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {len(test)} test clips of {dataset}")
+        say(f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {tagged.sum()} tagged test clips of {dataset}")
     files.write_json(arguments.metrics, metrics)
     files.write_table(arguments.tags, pd.concat(by_tag), decimals=DECIMALS)
 

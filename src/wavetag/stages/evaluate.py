@@ -37,32 +37,25 @@ def main() -> None:
     seeds = about["config"]["seeds"]
     loaded = [tagger.load(arguments.model, seed) for seed in seeds]
     predictions = np.stack([training.predict(network, of_test, torch.device("cpu")) for network in loaded])
-    scores = scoring.score_table(
-        test.labels,
-        predictions,
-        test.tags,
-        test.clips["artist"].to_numpy(),
-        settings["resamples"],
-        settings["seed"],
-    )
+    scores = evaluations.score_views(test, predictions, settings["resamples"], settings["seed"], DECIMALS)
     chosen = [about["chosen_epochs"][str(seed)] for seed in seeds]
     metrics = {
-        **files.rounded(scores, DECIMALS),
+        **scores,
         "parameters": networks.parameters(loaded[0]),
         "epochs": about["config"]["epochs"],
         "chosen_epochs": chosen,
         "seeds": len(seeds),
-        "test_clips": len(test),
         "dataset": about["dataset"]["name"],
     }
     evaluations.write(arguments.predictions, predictions, metrics)
     files.write_json(arguments.metrics, metrics)
-    table = pd.DataFrame(scoring.per_tag_table(test.labels, predictions, test.tags))
+    tagged = test.view(splits.TAGGED)
+    table = pd.DataFrame(scoring.per_tag_table(test.labels[tagged], predictions[:, tagged], test.tags))
     files.write_table(arguments.tags, table, decimals=DECIMALS)
     low, high = metrics["roc_auc_ci"]
     say(
         f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f})"
-        f" on {len(test)} test clips of {metrics['dataset']}"
+        f" on {metrics['test_clips']} tagged test clips of {metrics['dataset']}"
     )
 
 

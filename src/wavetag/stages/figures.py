@@ -56,8 +56,10 @@ def main() -> None:
     settings = params.load()
     dataset, names = settings["dataset"]["name"], list(settings["experiments"])
     featured = FEATURED if FEATURED in names else names[0]
-    test = splits.read(arguments.split, only=[splits.TEST])
-    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
+    every_test = splits.read(arguments.split, only=[splits.TEST])
+    tagged = every_test.view(splits.TAGGED)
+    test = every_test.where(tagged)
+    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz").where(tagged) for name in names}
     curves = {name: curves_of(arguments.models / name) for name in names}
     baselines = files.read_json(arguments.baselines) if arguments.baselines else {}
     others = {

@@ -24,11 +24,12 @@ def main() -> None:
         chosen["vocabulary"],
         {name: chosen[name] for name in splits.NAMES},
         chosen["population"],
-        params.window_samples(settings),
+        params.window_samples(settings, settings["defaults"]["sample_rate"]),
     )
     splits.write(arguments.out, split)
     files.write_text(arguments.tags, "".join(f"{tag}\n" for tag in split.tags))
     say(splits.counts(split).to_string(index=False))
+    say(splits.view_counts(split.only(splits.TEST)).to_string(index=False))
     say(f"split: {splits.shared_artists(split):.1%} of the test clips are by an artist who is also in train")
 
 
