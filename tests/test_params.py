@@ -12,11 +12,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SCHEMA = REPOSITORY / params.SCHEMA
 
 SETTINGS = {
-    "dataset": {"name": "minitune", "clips": 100, "seed": 1},
-    "prepare": {"sample_rate": 12_000, "clip_samples": 349_500, "windows": 10},
+    "dataset": {
+        **{"name": "minitune", "source": "src/minitune", "audio": None, "clips": 100, "seed": 1},
+        "urls": {"mp3.zip.001": "https://example.org/mp3.zip.001"},
+    },
+    "prepare": {"sample_rates": [12_000, 16_000], "clip_seconds": 29.125, "windows": 10},
     "split": {"vocabulary": "merged50", "population": "tagged", "train": ["0"], "valid": ["c"], "test": ["d", "e"]},
     "evaluate": {"resamples": 1_000, "seed": 0},
     "defaults": {
+        "sample_rate": 12_000,
         "frontend": "raw",
         "length": 256,
         "stride": 256,
@@ -35,7 +39,10 @@ SETTINGS = {
         "select": "loss",
         "seeds": [0, 1, 2],
     },
-    "experiments": {"base": {}, "wide": {"length": 1024, "stride": 512, "dropout": 0.5}},
+    "experiments": {
+        "base": {"sample_rate": 12_000},
+        "wide": {"sample_rate": 16_000, "length": 1024, "stride": 512, "dropout": 0.5},
+    },
     "tables": {"table1": ["base"], "table2": ["wide", "base"]},
 }
 NOTHING = object()
@@ -77,7 +84,8 @@ def refusal(load, content):
 
 def test_the_repositorys_own_settings_are_allowed():
     settings = params.load(REPOSITORY / "params.yaml", SCHEMA)
-    assert params.window_samples(settings) == 34_950
+    assert params.window_samples(settings, 12_000) == 34_950
+    assert params.window_samples(settings, 16_000) == 46_600
     for suite in REPOSITORY.glob("suites/*/params.yaml"):
         assert params.load_suite(suite.parent, settings, SCHEMA)["experiments"]
 
@@ -90,8 +98,12 @@ def test_settings_are_read_as_they_are(load):
     ("key", "value", "expected"),
     [
         # unknown keys and sections
-        ("experiments.base.sride", 256, "experiments.base: unknown key 'sride'; allowed are frontend, length, stride"),
-        ("dataset.folder", "x", "dataset: unknown key 'folder'; allowed are name, clips, seed"),
+        (
+            "experiments.base.sride",
+            256,
+            "experiments.base: unknown key 'sride'; allowed are sample_rate, frontend, length, stride",
+        ),
+        ("dataset.folder", "x", "dataset: unknown key 'folder'; allowed are name, source, audio, urls, clips, seed"),
         ("training", {}, "(top level): unknown key 'training'; allowed are dataset, prepare"),
         # what is missing
         ("evaluate", NOTHING, "(top level): 'evaluate' is missing"),
@@ -119,7 +131,28 @@ def test_settings_are_read_as_they_are(load):
         # each allowed, but not together
         ("tables.table2", ["base", "narrow"], "tables.table2: there is no experiment 'narrow'; there are base, wide"),
         ("split.valid", ["d"], "split: part 'd' stands in two of train, valid and test"),
-        ("prepare.windows", 7, "prepare.windows: 7 windows do not divide 349500 samples evenly"),
+        ("prepare.windows", 7, "prepare: 7 windows do not divide 349500 samples evenly (29.125 s at 12000 Hz)"),
+        (
+            "defaults.sample_rate",
+            8_000,
+            "defaults: sample_rate 8000 is not among prepare.sample_rates, which are 12000,",
+        ),
+        ("experiments.wide.sample_rate", 8_000, "experiments.wide: sample_rate 8000 is not among"),
+        ("experiments.base", {}, "experiments.base: begin it with `<<: *defaults`"),
+        ("split.vocabulary", "top50", "split.vocabulary: 'top50' is not"),
+        ("dataset.name", "mtat", "dataset.name: 'mtat' is not allowed; allowed are minitune, magnatagatune"),
+        ("dataset.name", "folder", "dataset.source: 'src/minitune' was given, where folder is to be found"),
+        (
+            "dataset.source",
+            "data",
+            "dataset.source: minitune is generated; its source is src/minitune, 'data' was given",
+        ),
+        ("dataset.audio", "no/such", "dataset.audio: 'no/such' was given: there is no such folder"),
+        (
+            "dataset.urls",
+            {"mp3.zip.001": "file:///etc/passwd"},
+            "dataset.urls.mp3.zip.001: 'file:///etc/passwd' does not",
+        ),
     ],
 )
 def test_one_wrong_setting_is_one_line_that_names_its_key(load, key, value, expected):
@@ -139,7 +172,7 @@ def test_a_number_that_yaml_reads_as_text_is_told_with_its_remedy(load):
     ("length", "stride", "needed"), [(4_096, 2_048, 34_816), (20_000, 1_000, 35_000), (256, 2_313, 34_951)]
 )
 def test_a_front_end_that_leaves_too_few_frames_is_refused(load, length, stride, needed):
-    settings = changed("experiments.wide", {"length": length, "stride": stride})
+    settings = changed("experiments.wide", {"sample_rate": 12_000, "length": length, "stride": stride})
     if needed <= 34_950:
         assert load(settings)
     else:
@@ -159,10 +192,10 @@ def test_the_least_length_of_a_window_is_what_the_network_itself_needs(frontend)
     with pytest.raises(ValueError, match="too few"):
         networks.Tagger(config, statistics, 1, 12_000, least - 1)
     settings = changed("experiments.wide", {"frontend": frontend, "length": 64, "stride": 32})
-    settings["prepare"] = {"sample_rate": 12_000, "clip_samples": least, "windows": 1}
+    settings["prepare"] = {"sample_rates": [12_000], "clip_seconds": least / 12_000, "windows": 1}
     settings["experiments"].pop("base")
     assert not list(params._impossible(settings | {"tables": {}}))
-    settings["prepare"]["clip_samples"] -= 1
+    settings["prepare"]["clip_seconds"] -= 1 / 12_000
     assert len(list(params._impossible(settings | {"tables": {}}))) == 1
 
 
@@ -204,7 +237,7 @@ def test_an_experiment_is_the_defaults_with_what_it_changes():
     config = params.config(SETTINGS, "wide")
     assert set(config) == set(SETTINGS["defaults"])
     differing = {key for key, value in config.items() if value != SETTINGS["defaults"][key]}
-    assert differing == {"length", "stride", "dropout"}
+    assert differing == {"sample_rate", "length", "stride", "dropout"}
     assert params.config(SETTINGS, "base") == SETTINGS["defaults"]
 
 
@@ -224,6 +257,7 @@ def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_pa
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("experiments:\n  long: {sample_rate: 16000}\n", "experiments.long: sample_rate is not a suite's to set"),
         ("experiments:\n  long: {length: 0}\n", "experiments.long.length: 0 is not allowed"),
         ("experiments:\n  long: {length: 512}\ndefaults: {epochs: 3}\n", "a suite has one section, experiments"),
         ("", "a suite has one section, experiments"),

@@ -187,8 +187,8 @@ def test_an_experiment_is_tried_and_compared_with_dvc(finished, tmp_path):
 
 def test_a_training_that_was_killed_goes_on_and_gives_the_same_numbers(finished, tmp_path):
     """Killed (-9) after its first seed, by either tool's command; only the second seed is trained then."""
-    arguments = ["--clips", "data/prepared/clips.npy", "--split", "data/split/split.tsv"]
-    arguments += ["--statistics", "data/statistics.json", "--checkpoints", str(tmp_path / "checkpoints")]
+    arguments = ["--clips", "data/prepared/12000/clips.npy", "--split", "data/split/split.tsv"]
+    arguments += ["--statistics", "data/statistics/12000.json", "--checkpoints", str(tmp_path / "checkpoints")]
     arguments += ["--model", str(tmp_path / "model"), "--curves", str(tmp_path / "curves.csv")]
     command = [sys.executable, "workflow/stage.py", "train", "--name", "base", *arguments]
     command += ["--timings", str(tmp_path / "timings.json")]

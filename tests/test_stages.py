@@ -74,7 +74,16 @@ def test_a_stage_outside_the_repository_says_where_it_is_run_from(tmp_path):
 
 
 def test_a_stage_whose_input_is_missing_says_so_in_one_line(tmp_path):
-    arguments = ["--clips", tmp_path / "none.npy", "--split", tmp_path / "none.tsv", "--out", tmp_path / "out.json"]
+    arguments = [
+        "--sample-rate",
+        "12000",
+        "--clips",
+        tmp_path / "none.npy",
+        "--split",
+        tmp_path / "none.tsv",
+        "--out",
+        tmp_path / "out.json",
+    ]
     ended = run("normalise", *arguments)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1

@@ -9,6 +9,8 @@ import yaml
 
 LEAST_FRAMES = 16  # what two max-poolings by 4 need
 
+GENERATOR = Path("src/minitune")
+DOWNLOADS = Path("data/downloads")  # what lies in it is ours to fill
 PARAMS = Path("params.yaml")
 SCHEMA = Path("workflow/schemas/params.schema.yaml")
 
@@ -27,10 +29,32 @@ def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, An
     params = _read_yaml(path)
     problems = list(schema_problems(params, _read_yaml(Path(schema))))
     if not problems:
-        problems = list(_impossible(params))
+        problems = [*_without_rate(params), *_impossible(params)]
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
+
+
+def _without_rate(params: Mapping[str, Any]) -> Iterator[str]:
+    """Entries without a sample rate: dvc.yaml looks there for the array that an experiment trains on."""
+    for where, entry in _entries(params):
+        if "sample_rate" not in entry:
+            yield f"{where}: begin it with `<<: *defaults`, as the other entries: sample_rate is missing"
+
+
+def _entries(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(f"experiments.{name}", entry) for name, entry in params["experiments"].items()]
+
+
+def _wrong_source(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """A dataset's source that is not there, before anything has been done with it."""
+    name, source = dataset["name"], Path(dataset["source"])
+    if name == "minitune" and source != GENERATOR:
+        yield f"dataset.source: minitune is generated; its source is {GENERATOR}, {str(source)!r} was given"
+    elif name != "minitune" and (source == GENERATOR or not (source.exists() or DOWNLOADS in source.parents)):
+        yield f"dataset.source: {str(source)!r} was given, where {name} is to be found: there is no such file or folder"
+    if dataset["audio"] is not None and not Path(dataset["audio"]).is_dir():
+        yield f"dataset.audio: {dataset['audio']!r} was given: there is no such folder"
 
 
 def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path = SCHEMA) -> dict[str, Any]:
@@ -41,6 +65,11 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
         raise ParamsError(f"{path}: a suite has one section, experiments; {suite!r} was given")
     merged = {**params, **suite, "tables": {name: [] for name in params["tables"]}}
     problems = list(schema_problems(merged, _read_yaml(Path(schema)))) or list(_impossible(merged))
+    problems += [
+        f"{where}: sample_rate is not a suite's to set: its stages take the one of defaults"
+        for where, entry in _entries(merged)
+        if "sample_rate" in entry
+    ]
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return merged
@@ -58,9 +87,14 @@ def config(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**params["defaults"], **experiments[name]}
 
 
-def window_samples(params: Mapping[str, Any]) -> int:
-    """Samples in a window."""
-    return params["prepare"]["clip_samples"] // params["prepare"]["windows"]
+def clip_samples(params: Mapping[str, Any], sample_rate: int) -> int:
+    """Samples that are kept of each clip, at a rate in Hz."""
+    return round(params["prepare"]["clip_seconds"] * sample_rate)
+
+
+def window_samples(params: Mapping[str, Any], sample_rate: int) -> int:
+    """Samples in a window, at a rate in Hz."""
+    return clip_samples(params, sample_rate) // params["prepare"]["windows"]
 
 
 def _defaults_without_effect(params: Mapping[str, Any]) -> Iterator[str]:
@@ -160,8 +194,18 @@ def _is_number(text: str) -> bool:
 def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
     """What no schema can say: values that are each allowed, but not together."""
     prepare, split = params["prepare"], params["split"]
-    if prepare["clip_samples"] % prepare["windows"]:
-        yield f"prepare.windows: {prepare['windows']} windows do not divide {prepare['clip_samples']} samples evenly"
+    yield from _wrong_source(params["dataset"])
+    uneven = [rate for rate in prepare["sample_rates"] if clip_samples(params, rate) % prepare["windows"]]
+    if uneven:
+        yield (
+            f"prepare: {prepare['windows']} windows do not divide {clip_samples(params, uneven[0])} samples evenly"
+            f" ({prepare['clip_seconds']} s at {uneven[0]} Hz)"
+        )
+    for where, settings in (("defaults", params["defaults"]), *_entries(params)):
+        rate = settings.get("sample_rate")
+        if rate is not None and rate not in prepare["sample_rates"]:
+            rates = ", ".join(map(str, prepare["sample_rates"]))
+            yield f"{where}: sample_rate {rate} is not among prepare.sample_rates, which are {rates}"
     folders = [folder for name in ("train", "valid", "test") for folder in split[name]]
     for folder in sorted({folder for folder in folders if folders.count(folder) > 1}):
         yield f"split: part {folder!r} stands in two of train, valid and test"
@@ -170,9 +214,9 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
             if name not in params["experiments"]:
                 yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
     yield from _defaults_without_effect(params)
-    window = window_samples(params)
     for name in params["experiments"]:
         settings = config(params, name)
+        window = window_samples(params, settings["sample_rate"])
         needed = 1 if settings["frontend"] == "flat" else LEAST_FRAMES
         least = settings["length"] + (needed - 1) * settings["stride"]
         if window < least:

@@ -3,6 +3,7 @@
 DVC owns the stages and their state; Snakemake decides what runs when. Both read the same dvc.yaml and params.yaml.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -35,6 +36,9 @@ def load_settings() -> dict[str, dict[str, Any]]:
     Raises ``params.ParamsError`` for what cannot be.
     """
     settings = params.load()
+    source = Path(settings["dataset"]["source"])
+    if params.DOWNLOADS in source.parents:
+        source.mkdir(parents=True, exist_ok=True)  # DVC wants every dependency to be there
     suites = sorted(path.parent for path in Path("suites").glob("*/params.yaml"))
     return {"": settings, **{f"{folder}/": params.load_suite(folder, settings) for folder in suites}}
 
@@ -45,16 +49,16 @@ def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def source_files(stage: Mapping[str, Any]) -> list[str]:
-    """The source files that a stage depends on, as dvc.yaml lists them."""
+    """The source files that a stage depends on, as dvc.yaml lists them: all but where its dataset comes from."""
     return [path for path in stage.get("do", stage)["deps"] if path.startswith("src/")]
 
 
-def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], experiment: str = "") -> dict[str, Any]:
+def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str = "") -> dict[str, Any]:
     """The settings that a stage depends on: key as in dvc.yaml -> value."""
     values = {}
     for listed in stage.get("do", stage)["params"]:
         for key in chain(*listed.values()) if isinstance(listed, dict) else [listed]:
-            name = key.replace("${key}", experiment)
+            name = key.replace("${key}", item)
             value = settings
             for part in name.split("."):
                 value = value[part]
@@ -62,9 +66,9 @@ def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], experi
     return values
 
 
-def snapshot(stage: str, experiment: str = "", root: str = "") -> str:
+def snapshot(stage: str, item: str = "", root: str = "") -> str:
     """Path of the small file with the settings that a stage depends on."""
-    return f"{SNAPSHOTS}/{root}{stage}{'_' if experiment else ''}{experiment}.json"
+    return f"{SNAPSHOTS}/{root}{stage}{'_' if item else ''}{item}.json"
 
 
 def write_snapshots(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) -> None:
@@ -74,12 +78,38 @@ def write_snapshots(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) 
     """
     for root, of_root in stages.items():
         for name, stage in of_root.items():
-            for experiment in all_settings[root]["experiments"] if "foreach" in stage else [""]:
-                values = stage_settings(stage, all_settings[root], experiment)
-                text = json.dumps(values, indent=2, sort_keys=True)
-                path = Path(snapshot(name, experiment, root))
-                if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                    files.write_text(path, text)
+            for item in _items(stage, all_settings[root]):
+                values = stage_settings(stage, all_settings[root], item)
+                _write_if_changed(snapshot(name, item, root), json.dumps(values, indent=2, sort_keys=True))
+    _write_if_changed(source_listing(all_settings[""]), _listing(Path(all_settings[""]["dataset"]["source"])))
+
+
+def _items(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """What a stage is repeated for: experiments, sample rates; [""] if it is not."""
+    items = {"${experiments}": settings["experiments"], "${prepare.sample_rates}": settings["prepare"]["sample_rates"]}
+    return [str(item) for item in items[stage["foreach"]]] if "foreach" in stage else [""]
+
+
+def _write_if_changed(path: str, text: str) -> None:
+    if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
+        files.write_text(path, text)
+
+
+def source_listing(settings: Mapping[str, Any]) -> str:
+    """Path of a small file that changes when a file is put into, changed in or taken out of the dataset's source."""
+    return f"{SNAPSHOTS}/source_of_{settings['dataset']['name']}.txt"
+
+
+def _listing(source: Path) -> str:
+    """A digest over path, size and time of change of every file of a source. Of our own code nothing: DVC has that."""
+    if source == params.GENERATOR:
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+        if path.is_file():
+            state = path.stat()
+            digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def gpus() -> int:

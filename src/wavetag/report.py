@@ -14,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wavetag import examples
+from wavetag.datasets import layout
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -130,8 +131,12 @@ def read_examples(frame: pd.DataFrame, folder: str) -> list[Example]:
 
 
 def address(folder: str, path: str) -> str:
-    """A relative address of a file: what has a meaning in addresses (spaces, #, ?, %) is encoded."""
-    return quote(f"{folder}/{path}")
+    """A relative address of a clip: what has a meaning in addresses (spaces, #, ?, %) is encoded.
+
+    The end of the path of a clip that is a part of a file stays as it is: browsers play that part.
+    """
+    file, segment = layout.file_and_segment(path)
+    return quote(f"{folder}/{file}") + (layout.fragment(*segment) if segment else "")
 
 
 def render(

@@ -23,12 +23,15 @@ STAGES = pipeline.load_stages(SETTINGS)
 pipeline.write_snapshots(SETTINGS, STAGES)
 
 DATASET = f"data/raw/{SETTINGS['']['dataset']['name']}"
+RATES = SETTINGS[""]["prepare"]["sample_rates"]
+DEFAULT_RATE = SETTINGS[""]["defaults"]["sample_rate"]
 
 
 # A suite is a folder with settings, stages and results of its own; "" is the pipeline itself.
 wildcard_constraints:
     root="(suites/[a-z_]+/)?",
     name="[a-z][a-z0-9_]*",
+    rate="[0-9]+",
 
 
 # How many jobs may have a GPU at a time: as many as there are, unless the command line says otherwise. With none, jobs
@@ -46,6 +49,16 @@ def settings(stage, experiment="", root=""):
 def code(stage, root=""):
     """The source files that a stage depends on."""
     return pipeline.source_files(STAGES[root][stage])
+
+
+def of_rate(pattern):
+    """The file, of those made for each sample rate, that an experiment takes."""
+
+    def of_experiment(wildcards):
+        experiment = settings_file.config(SETTINGS[wildcards.root], wildcards.name)
+        return pattern.format(rate=experiment["sample_rate"])
+
+    return of_experiment
 
 
 def networks_of(root):

@@ -2,11 +2,11 @@
 
 DATA = [
     DATASET,
-    "data/prepared/clips.npy",
-    "data/prepared/manifest.tsv",
+    *expand("data/prepared/{rate}/clips.npy", rate=RATES),
+    *expand("data/prepared/{rate}/manifest.tsv", rate=RATES),
     "data/split/split.tsv",
     "data/split/tags.txt",
-    "data/statistics.json",
+    *expand("data/statistics/{rate}.json", rate=RATES),
 ]
 
 
@@ -14,6 +14,8 @@ rule acquire:
     input:
         settings("acquire"),
         code("acquire"),
+        SETTINGS[""]["dataset"]["source"],
+        pipeline.source_listing(SETTINGS[""]),
     output:
         directory(DATASET),
     log:
@@ -25,17 +27,17 @@ rule acquire:
 
 rule prepare:
     input:
-        settings("prepare"),
+        lambda wildcards: settings("prepare", wildcards.rate),
         code("prepare"),
         dataset=rules.acquire.output,
     output:
-        clips="data/prepared/clips.npy",
-        manifest="data/prepared/manifest.tsv",
+        clips="data/prepared/{rate}/clips.npy",
+        manifest="data/prepared/{rate}/manifest.tsv",
     log:
-        "logs/prepare.log",
+        "logs/prepare_{rate}.log",
     threads: workflow.cores
     shell:
-        "dvc --wait-for-lock repro -q -s prepare 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s prepare@{wildcards.rate} 2>&1 | tee {log}"
 
 
 rule split:
@@ -43,7 +45,7 @@ rule split:
         settings("split"),
         code("split"),
         dataset=rules.acquire.output,
-        manifest=rules.prepare.output.manifest,
+        manifest=f"data/prepared/{DEFAULT_RATE}/manifest.tsv",
     output:
         split="data/split/split.tsv",
         tags="data/split/tags.txt",
@@ -55,13 +57,13 @@ rule split:
 
 rule normalise:
     input:
-        settings("normalise"),
+        lambda wildcards: settings("normalise", wildcards.rate),
         code("normalise"),
         clips=rules.prepare.output.clips,
         split=rules.split.output.split,
     output:
-        "data/statistics.json",
+        "data/statistics/{rate}.json",
     log:
-        "logs/normalise.log",
+        "logs/normalise_{rate}.log",
     shell:
-        "dvc --wait-for-lock repro -q -s normalise 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s normalise@{wildcards.rate} 2>&1 | tee {log}"

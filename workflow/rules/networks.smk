@@ -5,9 +5,9 @@ rule train:
     input:
         lambda wildcards: settings("train", wildcards.name, wildcards.root),
         lambda wildcards: code("train", wildcards.root),
-        clips=rules.prepare.output.clips,
+        clips=of_rate("data/prepared/{rate}/clips.npy"),
         split=rules.split.output.split,
-        statistics=rules.normalise.output,
+        statistics=of_rate("data/statistics/{rate}.json"),
     output:
         model=directory("{root}models/{name}"),
         curves="{root}metrics/curves/{name}.csv",
@@ -25,7 +25,7 @@ rule evaluate:
         lambda wildcards: settings("evaluate", wildcards.name, wildcards.root),
         lambda wildcards: code("evaluate", wildcards.root),
         model=rules.train.output.model,
-        clips=rules.prepare.output.clips,
+        clips=of_rate("data/prepared/{rate}/clips.npy"),
         split=rules.split.output.split,
     output:
         predictions="{root}data/predictions/{name}.npz",

@@ -16,7 +16,7 @@ rule baseline:
         settings("baseline"),
         code("baseline"),
         dataset=rules.acquire.output,
-        clips=rules.prepare.output.clips,
+        clips=f"data/prepared/{DEFAULT_RATE}/clips.npy",
         split=rules.split.output.split,
     output:
         metrics="metrics/baselines.json",

@@ -11,6 +11,7 @@ from wavetag.stages import say, stage
 def main() -> None:
     """Take the statistics that samples are scaled by, from the training clips alone."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample-rate", type=int, required=True, help="of the array, in Hz")
     parser.add_argument("--clips", type=Path, required=True, help="array of the prepared clips")
     parser.add_argument("--split", type=Path, required=True, help="table of the split")
     parser.add_argument("--out", type=Path, required=True, help="statistics to write")
@@ -20,10 +21,13 @@ def main() -> None:
         clips.open_array(arguments.clips),
         train["row"],
         train["windows"],
-        params.window_samples(params.load()),
+        params.window_samples(params.load(), arguments.sample_rate),
     )
     files.write_json(arguments.out, statistics)
-    say("normalise: " + ", ".join(f"{name} {value:g}" for name, value in statistics.items()))
+    say(
+        f"normalise at {arguments.sample_rate} Hz: "
+        + ", ".join(f"{name} {value:g}" for name, value in statistics.items())
+    )
 
 
 if __name__ == "__main__":

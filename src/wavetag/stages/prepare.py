@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from wavetag import clips, params
+from wavetag import clips, params, preparation
 from wavetag.stages import say, stage, threads
 
 
@@ -11,22 +11,26 @@ from wavetag.stages import say, stage, threads
 def main() -> None:
     """Decode the dataset."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample-rate", type=int, required=True, help="of the array, in Hz")
     parser.add_argument("--dataset", type=Path, required=True, help="folder with the dataset")
     parser.add_argument("--clips", type=Path, required=True, help="array to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     arguments = parser.parse_args()
-    settings = params.load()["prepare"]
+    settings = params.load()
+
+    told = [0]  # tenths of the clips
 
     def progress(done: int, total: int) -> None:
-        if done % max(1, total // 10) == 0 or done == total:
-            say(f"prepare: {done} of {total} clips decoded")
+        if done * 10 // total > told[0]:
+            told[0] = done * 10 // total
+            say(f"prepare at {arguments.sample_rate} Hz: {done} of {total} clips decoded")
 
-    manifest = clips.prepare(
+    manifest = preparation.prepare(
         arguments.dataset,
         arguments.clips,
         arguments.manifest,
-        settings["sample_rate"],
-        settings["clip_samples"],
+        arguments.sample_rate,
+        params.clip_samples(settings, arguments.sample_rate),
         processes=threads(),
         progress=progress,
     )

@@ -56,8 +56,8 @@ def train(job: Job, seed: int) -> Any:
         training.Clips(array, split.only(splits.TRAIN)),
         training.Clips(array, split.only(splits.VALID)),
         job.statistics,
-        job.settings["prepare"]["sample_rate"],
-        params.window_samples(job.settings),
+        job.config["sample_rate"],
+        params.window_samples(job.settings, job.config["sample_rate"]),
         checkpoint=job.checkpoints / f"seed_{seed}.pt",
         device=job.device,
         report=report,
@@ -119,11 +119,11 @@ def main() -> None:
         trainings = dict(zip(config["seeds"], train_all(job, processes), strict=True))
     about = {
         "name": arguments.name,
-        "dataset": settings["dataset"],
+        "dataset": {"name": settings["dataset"]["name"]},
         "config": config,
         "tags": list(splits.read(arguments.split, only=[splits.TRAIN]).tags),
-        "sample_rate": settings["prepare"]["sample_rate"],
-        "window_samples": params.window_samples(settings),
+        "sample_rate": config["sample_rate"],
+        "window_samples": params.window_samples(settings, config["sample_rate"]),
         "statistics": statistics,
     }
     history = tagger.write(arguments.model, about, trainings)
