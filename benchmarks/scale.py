@@ -1,0 +1,319 @@
+"""MagnaTagATune at its full size: how long, and in how much memory, its clips are prepared, split and scaled.
+
+    python benchmarks/scale.py WORK --audio data/raw/minitune [--tables FOLDER] [--clips 25863] [--cores 2]
+
+Makes a stand-in for the real dataset in WORK: its layout, with as many MP3s as asked for (hard links to those of
+--audio, over and over), and its tables (annotations_final.csv and clip_info_final.csv from --tables, plain or gzipped;
+without them, tables of the same size drawn at random). Then, in a clone of this repository in WORK:
+
+1. the stage `prepare` against the same files decoded and resampled by bare calls of soundfile and soxr in as many
+   processes, turn by turn, on some of the clips;
+2. the pipeline on all of them, from `acquire` to `normalise`, through Snakemake and DVC;
+3. the same once more, with nothing to do;
+4. `prepare` killed (-9) half-way and started again: what it costs, and whether the array is the same to the byte;
+5. the first minute of training.
+
+Memory is the anonymous memory (RssAnon) of all processes of a step together, at its largest: pages of a memory-mapped
+file, which the system takes back when it needs them, are not in it.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+import psutil
+import soundfile
+import soxr
+
+from wavetag import files, params, settings
+from wavetag.datasets import layout
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 12_000
+
+
+def bare(path: Path) -> int:
+    """What has to be done in any case: decode, resample."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    return len(soxr.resample(samples, rate, RATE))
+
+
+class Memory(threading.Thread):
+    """The largest anonymous memory of a process and all that it started, looked at ten times a second."""
+
+    def __init__(self, process: int):
+        super().__init__(daemon=True)
+        self.process, self.largest, self.ended = psutil.Process(process), 0, threading.Event()
+
+    def run(self) -> None:
+        """Look until it is ended."""
+        while not self.ended.wait(0.1):
+            try:
+                family = [self.process, *self.process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                return
+            self.largest = max(self.largest, sum(map(_anonymous, family)))
+
+
+def _anonymous(process: psutil.Process) -> int:
+    """RssAnon in bytes; 0 of a process that has ended meanwhile."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
+
+
+@contextmanager
+def running(folder: Path, *command: str) -> Iterator[tuple[subprocess.Popen, Memory]]:
+    """A command in a process group of its own, with an eye on its memory."""
+    with (folder / "output.txt").open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+        memory = Memory(process.pid)
+        memory.start()
+        try:
+            yield process, memory
+        finally:
+            memory.ended.set()
+            memory.join()
+
+
+def timed(folder: Path, *command: str) -> tuple[float, int]:
+    """Seconds and bytes of a command, which is to succeed."""
+    start = time.perf_counter()
+    with running(folder, *command) as (process, memory):
+        status = process.wait()
+    if status != 0:
+        raise SystemExit(f"{' '.join(command)}: status {status}\n{(folder / 'output.txt').read_text()[-3000:]}")
+    return time.perf_counter() - start, memory.largest
+
+
+def _path(number: int) -> str:
+    """Five clips a song, ten songs an album, as many artists as the real dataset has."""
+    song, start = number // 5, number % 5 * 29
+    return (
+        f"{layout.PARTS[number % 16]}/artist_{number // 110}-album_{song // 10}-01-song_{song}-{start}-{start + 29}.mp3"
+    )
+
+
+def read_tables(folder: Path | None, clips: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The real tables' first clips, or tables of the same shape drawn at random."""
+    names = (layout.ANNOTATIONS, layout.INFORMATION)
+    if folder is None:
+        rng = np.random.default_rng(0)
+        paths = [_path(number) for number in range(clips)]
+        from wavetag import tags
+
+        words = sorted({word for group in tags.sources("merged50").values() for word in group})
+        annotations = pd.DataFrame((rng.random((clips, len(words))) < 0.03).astype(int), columns=words)
+        annotations.insert(0, "clip_id", np.arange(clips))
+        annotations["mp3_path"] = paths
+        information = pd.DataFrame(
+            {
+                "clip_id": np.arange(clips),
+                "artist": [p.split("-")[0][2:] for p in paths],
+                "album": [p.split("-")[1] for p in paths],
+                "mp3_path": paths,
+            }
+        )
+        return annotations.astype(str), information.astype(str)
+    read = []
+    for name in names:
+        path = folder / name
+        path = path if path.is_file() else folder / f"{name}.gz"
+        read.append(pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False))
+    return read[0].iloc[:clips], read[1]
+
+
+def stand_in(folder: Path, audio: Path, tables: Path | None, clips: int) -> list[Path]:
+    """The dataset. Returns its MP3s."""
+    annotations, information = read_tables(tables, clips)
+    sources = sorted(audio.glob("[0-9a-f]/*.mp3"))
+    if not sources:
+        raise SystemExit(f"--audio {audio}: no MP3 in folders 0 to f there")
+    paths = []
+    for number, name in enumerate(annotations["mp3_path"]):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.link(sources[number % len(sources)].resolve(), path)
+        paths.append(path)
+    files.write_table((folder / layout.ANNOTATIONS).with_suffix(".tsv"), annotations)
+    files.write_table((folder / layout.INFORMATION).with_suffix(".tsv"), information)
+    for name in (layout.ANNOTATIONS, layout.INFORMATION):
+        (folder / name).with_suffix(".tsv").rename(folder / name)
+    return paths
+
+
+def clone(folder: Path, source: Path) -> None:
+    """The repository as it is, with settings for the stand-in."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, tracked):
+        if not name.startswith(("metrics/", "reports/")) and name != "dvc.lock" and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    subprocess.run("git init -q && git add -A && git commit -qm stand-in", shell=True, cwd=folder, check=True)
+    here = Path.cwd()
+    os.chdir(folder)
+    settings.apply(["magnatagatune", f"dataset.source={source}"])
+    os.chdir(here)
+
+
+def stage(name: str, *arguments: str) -> list[str]:
+    """The command of a stage."""
+    return [sys.executable, "workflow/stage.py", name, *arguments]
+
+
+def prepare_of(dataset: Path, out: Path) -> list[str]:
+    """The command of the stage `prepare`."""
+    return stage(
+        "prepare",
+        "--sample-rate",
+        str(RATE),
+        "--dataset",
+        str(dataset),
+        "--clips",
+        str(out / "clips.npy"),
+        "--manifest",
+        str(out / "manifest.tsv"),
+    )
+
+
+def digest(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def against_bare(work: Path, repository: Path, audio: Path, tables: Path | None, clips: int, cores: int, rounds: int):
+    """Medians of the seconds of `prepare` and of bare decoding, turn by turn, over the same files."""
+    sample = work / "sample"
+    paths = stand_in(sample, audio, tables, clips)
+    ours, theirs = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        with ProcessPoolExecutor(cores) as pool:
+            decoded = sum(pool.map(bare, paths, chunksize=16))
+        theirs.append(time.perf_counter() - start)
+        shutil.rmtree(work / "prepared", ignore_errors=True)
+        ours.append(timed(repository, *prepare_of(sample, work / "prepared"))[0])
+    print(f"prepare, {len(paths)} clips ({decoded / RATE / 3600:.1f} h of audio), {cores} processes, {rounds} rounds:")
+    ratio = median(ours) / median(theirs)
+    print(f"  {median(ours):.1f} s, bare soundfile + soxr {median(theirs):.1f} s, ratio {ratio:.2f}")
+    print(
+        f"  all: ours {[round(value, 1) for value in ours]}, bare {[round(value, 1) for value in theirs]}", flush=True
+    )
+
+
+def whole(repository: Path, cores: int) -> None:
+    """The pipeline up to `normalise`, then the same with nothing to do."""
+    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", str(cores)]
+    for target, label in (
+        ("data/raw/magnatagatune", "acquire"),
+        (f"data/prepared/{RATE}/clips.npy", "prepare"),
+        ("data/split/split.tsv", "split"),
+        (f"data/statistics/{RATE}.json", "normalise"),
+        (f"data/statistics/{RATE}.json", "all of these once more"),
+    ):
+        seconds, memory = timed(repository, *command, target)
+        print(f"  snakemake, {label}: {seconds:.1f} s, {memory / 1e6:.0f} MB", flush=True)
+
+
+def interrupted(repository: Path, work: Path, clips: int) -> None:
+    """`prepare` on its own, whole; then killed half-way and started again."""
+    dataset, first, second = repository / "data/raw/magnatagatune", work / "one", work / "two"
+    undisturbed, memory = timed(repository, *prepare_of(dataset, first))
+    expected = digest(first / "clips.npy")
+    shutil.rmtree(first)
+    start = time.perf_counter()
+    with running(repository, *prepare_of(dataset, second)) as (process, _):
+        time.sleep(undisturbed / 2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = time.perf_counter() - start
+    after, _ = timed(repository, *prepare_of(dataset, second))
+    same = digest(second / "clips.npy") == expected
+    shutil.rmtree(second)
+    print(f"prepare of {clips} clips: {undisturbed:.1f} s, {memory / 1e6:.0f} MB;")
+    print(
+        f"  killed after {before:.1f} s and started again: {after:.1f} s more, the array is"
+        f" {'the same' if same else 'ANOTHER'}",
+        flush=True,
+    )
+
+
+def training(repository: Path, seconds: float) -> None:
+    """The first minute of training."""
+    arguments = [
+        "--name",
+        "base",
+        "--clips",
+        f"data/prepared/{RATE}/clips.npy",
+        "--split",
+        "data/split/split.tsv",
+        "--statistics",
+        f"data/statistics/{RATE}.json",
+        "--model",
+        "m",
+        "--curves",
+        "c.csv",
+        "--timings",
+        "t.json",
+    ]
+    with running(repository, *stage("train", *arguments)) as (process, memory):
+        time.sleep(seconds)
+        if process.poll() is not None:
+            raise SystemExit((repository / "output.txt").read_text()[-3000:])
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    print(f"train base, its first {seconds:.0f} s: {memory.largest / 1e6:.0f} MB", flush=True)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder for what is made, on a disk with 45 GB for all clips")
+    parser.add_argument("--audio", type=Path, required=True, help="dataset whose MP3s are repeated")
+    parser.add_argument("--tables", type=Path, help="folder with MagnaTagATune's tables")
+    parser.add_argument("--clips", type=int, default=25_863)
+    parser.add_argument("--sample", type=int, default=1_200, help="clips of the comparison with bare decoding")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(arguments.cores)
+    work = arguments.work.absolute()
+    source, repository = work / "source", work / "repository"
+    print(
+        f"{platform.machine()}, {arguments.cores} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,"
+        f" Python {platform.python_version()}, {params.PARAMS} for magnatagatune"
+    )
+    stand_in(source, arguments.audio, arguments.tables, arguments.clips)
+    if not repository.exists():
+        clone(repository, source)
+    against_bare(
+        work, repository, arguments.audio, arguments.tables, arguments.sample, arguments.cores, arguments.rounds
+    )
+    print(f"the pipeline on {arguments.clips} clips:")
+    whole(repository, arguments.cores)
+    interrupted(repository, work, arguments.clips)
+    training(repository, 60)
+
+
+if __name__ == "__main__":
+    main()
