@@ -47,17 +47,22 @@ def file_and_segment(path: str) -> tuple[str, tuple[float, float] | None]:
 
 
 @contextmanager
-def made_whole(folder: Path) -> Iterator[Path]:
+def made_whole(folder: Path, stamp: str = "") -> Iterator[Path]:
     """A hidden folder beside ``folder``, which takes its name when the block ends without an exception.
 
-    What an earlier, interrupted run left in the hidden folder is still there: whoever fills it decides what to keep.
+    What an earlier, interrupted run with the same ``stamp`` (where the dataset comes from) left in the hidden folder is
+    still there: whoever fills it decides what to keep. Without a stamp the folder is empty.
     """
     folder = Path(folder).absolute()
-    temporary = folder.with_name(f".{folder.name}.partial")
+    temporary, begun = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.begun")
+    if not stamp or not begun.is_file() or begun.read_text(encoding="utf-8") != stamp:
+        shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True, exist_ok=True)
+    files.write_text(begun, stamp)
     yield temporary
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+    begun.unlink()
 
 
 def link(temporary: Path, path: str, source: Path) -> None:
