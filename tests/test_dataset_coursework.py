@@ -1,0 +1,234 @@
+"""The coursework's files: what is taken, what is refused, and that nothing is written where they lie."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wavetag import audio, clips
+from wavetag.datasets import coursework
+from wavetag.datasets.layout import DatasetError
+from wavetag.tags import MERGED50
+
+NAMES = ["the_artist-an_album-01-a_song-0-29", "the_artist-an_album-01-a_song-29-58", "no pattern"]
+
+
+def rows_of(split, parts, prefix=True):
+    rng = np.random.default_rng(len(parts))
+    return [
+        {
+            "file_path": f"{f'{split}/' if prefix else ''}{part}/{name}.npy",
+            "part": part,
+            "label": rng.integers(0, 2, 50).tolist(),
+        }
+        for part in parts
+        for name in NAMES
+    ]
+
+
+class Source:
+    """The files in a folder; frames can be changed before they are written."""
+
+    def __init__(self, folder):
+        self.folder = folder / "MagnaTagATune"
+        self.rows = {"train": rows_of("train", "0c"), "val": rows_of("val", "df", prefix=False)}
+        self.samples = {}
+        rng = np.random.default_rng(0)
+        for split, rows in self.rows.items():
+            for row in rows:
+                path = self.folder / "samples" / split / row["part"] / row["file_path"].rsplit("/", 1)[1]
+                self.samples[path] = rng.integers(-32_768, 32_768, 600).astype(np.float32)
+
+    def write(self):
+        (self.folder / "annotations").mkdir(parents=True, exist_ok=True)
+        for split, rows in self.rows.items():
+            pd.DataFrame(rows).to_pickle(self.folder / "annotations" / f"{split}_labels.pkl")
+        for path, samples in self.samples.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, samples)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return Source(tmp_path / "source")
+
+
+def acquire(source, out, processes=1, top=True):
+    source.write()
+    said = []
+    place = source.folder.parent if top else source.folder
+    coursework.acquire(out, {"source": str(place)}, processes, said.append)
+    return said
+
+
+def state(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_clip_keeps_its_samples_labels_and_part(source, tmp_path, processes, top):
+    source.write()
+    before = state(source.folder)
+    acquire(source, tmp_path / "out", processes, top)
+    annotations = clips.read_annotations(tmp_path / "out" / "annotations_final.csv")
+    assert annotations.tags == MERGED50
+    labels = dict(zip(annotations.clips["path"], annotations.labels.tolist(), strict=True))
+    assert len(labels) == 12
+    for path, samples in source.samples.items():
+        part, name = path.parent.name, path.stem
+        np.testing.assert_array_equal(audio.decode(tmp_path / "out" / part / f"{name}.flac", 12_000), samples)
+        row = next(r for rows in source.rows.values() for r in rows if r["file_path"].endswith(f"{part}/{name}.npy"))
+        assert labels[f"{part}/{name}.flac"] == row["label"]
+    assert set(state(source.folder)) == set(before)
+    assert {path: content for path, (_, content) in state(source.folder).items()} == {
+        path: content for path, (_, content) in before.items()
+    }
+
+
+def test_what_the_names_say_is_in_the_tables(source, tmp_path):
+    acquire(source, tmp_path / "out")
+    described = clips.describe_clips(tmp_path / "out").set_index("path")
+    known = described.loc["0/the_artist-an_album-01-a_song-29-58.flac"]
+    assert (known["artist"], known["album"], known["song"]) == (
+        "the_artist",
+        "an_album",
+        "0/the_artist-an_album-01-a_song",
+    )
+    assert described.loc["0/no pattern.flac", "artist"] == ""
+    assert described["part"].value_counts().to_dict() == {"0": 3, "c": 3, "d": 3, "f": 3}
+
+
+@pytest.mark.parametrize(
+    ("label", "allowed"),
+    [
+        (np.ones(50, np.float32), True),
+        (np.zeros(50, np.uint8), True),
+        ([True] * 50, True),
+        ([1] * 49, "row 1: label holds 49 values; 50 zeros and ones"),
+        ([2] + [0] * 49, "row 1: label holds values other than 0 and 1"),
+        ([float("nan")] * 50, "values other than 0 and 1"),
+        ("guitar", "label holds 0 values"),
+        (None, "row 1: label"),
+    ],
+)
+def test_labels(source, tmp_path, label, allowed):
+    source.rows["train"][1]["label"] = label
+    if allowed is True:
+        acquire(source, tmp_path / "out")
+    else:
+        with pytest.raises(DatasetError, match=rf"train_labels.pkl, .*{allowed}|{allowed}"):
+            acquire(source, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("part", "g", r"row 0: part 'g'; allowed are 0 to 9 and a to f"),
+        ("part", "1", r"row 0: file_path 'train/0/.*'; train/1/NAME.npy or 1/NAME.npy is allowed"),
+        ("file_path", "val/0/x.npy", "file_path 'val/0/x.npy'"),
+        ("file_path", "0/../../x.npy", "file_path"),
+        ("file_path", "/0/x.npy", "file_path"),
+        ("file_path", "0/x.mp3", "file_path"),
+        ("file_path", f"0/{NAMES[1]}.npy", "train/0/.* stands twice"),
+    ],
+)
+def test_rows_that_contradict_themselves_are_refused(source, tmp_path, column, value, expected):
+    source.rows["train"][0][column] = value
+    with pytest.raises(DatasetError, match=expected):
+        acquire(source, tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_missing_column_is_named(source, tmp_path):
+    for row in source.rows["val"]:
+        del row["label"]
+    with pytest.raises(DatasetError, match=r"val_labels.pkl: no column label; there are file_path, part"):
+        acquire(source, tmp_path / "out")
+
+
+def test_parts_may_be_numbers_where_they_are(source, tmp_path):
+    for row in source.rows["train"]:
+        if row["part"] == "0":
+            row["part"] = 0
+    acquire(source, tmp_path / "out")
+    assert (tmp_path / "out" / "0" / f"{NAMES[0]}.flac").is_file()
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        (np.array([0.5, -0.9], np.float32), "values from -0.9 to 0.5; samples of int16's range are allowed"),
+        (np.array([40_000.0, 0]), "values from 0 to 40000"),
+        (np.array([np.nan, 100.0]), "values from nan to nan"),
+        (np.array([np.inf, 100.0]), "values from 100 to inf"),
+    ],
+)
+def test_values_of_another_range_are_refused_with_it(source, tmp_path, samples, expected):
+    path = next(iter(source.samples))
+    source.samples[path] = samples
+    with pytest.raises(DatasetError, match=f"{path.name}: {expected}"):
+        acquire(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_between_whole_numbers_are_rounded_and_silence_is_fine(source, tmp_path):
+    fractional, silent = list(source.samples)[:2]
+    source.samples[fractional] = np.array([0.4, 100.6, -100.6], np.float32)
+    source.samples[silent] = np.zeros(10, np.float32)
+    acquire(source, tmp_path / "out")
+    read = [audio.decode(tmp_path / "out" / "0" / f"{path.stem}.flac", 12_000) for path in (fractional, silent)]
+    assert read[0].tolist() == [0, 101, -101]
+    assert not read[1].any()
+
+
+def test_arrays_that_cannot_be_read_are_told_and_left_out(source, tmp_path):
+    gone, objects, square, broken = list(source.samples)[:4]
+    source.write()
+    said = []
+    gone.unlink()
+    np.save(objects, np.array([{}]), allow_pickle=True)
+    np.save(square, np.zeros((3, 3)))
+    broken.write_bytes(broken.read_bytes()[:-9])
+    coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, said.append)
+    left_out = [line for line in said if line.startswith("left out")]
+    assert len(left_out) == 4
+    for path in (gone, objects, square, broken):
+        assert any(str(path) in line for line in left_out)
+        assert not (tmp_path / "out" / path.parent.name / f"{path.stem}.flac").exists()
+    assert len(clips.describe_clips(tmp_path / "out")) == 12, (
+        "they stay in the tables: prepare says that they are missing"
+    )
+
+
+def test_a_run_that_was_stopped_goes_on(source, tmp_path, monkeypatch):
+    source.write()
+    original, converted = coursework.as_int16, []
+
+    def stop_at_the_third(samples, name):
+        if len(converted) == 3:
+            raise KeyboardInterrupt
+        converted.append(name)
+        return original(samples, name)
+
+    monkeypatch.setattr(coursework, "as_int16", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(coursework, "as_int16", lambda *both: converted.append(both[1]) or original(*both))
+    coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
+    assert len(converted) == len(set(converted)) == 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+
+
+def test_a_folder_of_another_layout_is_refused_with_the_one_that_is_needed(tmp_path):
+    with pytest.raises(DatasetError, match=r"annotations/train_labels.pkl and val_labels.pkl, and samples/train/PART"):
+        coursework.acquire(tmp_path / "out", {"source": str(tmp_path)}, 1, lambda line: None)
+
+
+def test_arrays_that_are_all_gone_are_an_error(source, tmp_path):
+    source.write()
+    for path in source.samples:
+        path.unlink()
+    with pytest.raises(DatasetError, match="not one of the 12 arrays is there"):
+        coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
