@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 INT16_FULL_SCALE = 32768
-BLOCK = 65_536  # frames read at a time: of many channels no more is held than this
+BLOCK = 2**20  # samples read at a time, of all channels together: of many channels no more is held than this
 MARGIN = 0.1  # seconds read beyond what is kept: more than the resampling filter reaches
 
 
@@ -67,7 +67,8 @@ def decode_segments(
                 first, last = _frames(segment, file.samplerate, sample_rate, most_samples)
                 for block in _mono_blocks(file, first - position):
                     position += len(block)
-                mono = np.concatenate([np.empty(0, np.float32), *_mono_blocks(file, last - first)])
+                blocks = list(_mono_blocks(file, last - first))
+                mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, np.float32), *blocks])
                 position += len(mono)
                 try:
                     samples = _to_int16(mono, file.samplerate, sample_rate, most_samples)
@@ -107,12 +108,15 @@ def _frames(
 
 def _mono_blocks(file, frames: int) -> Iterator[np.ndarray]:
     """The next frames, mixed to one channel: fewer where the file ends."""
+    at_once = max(1, BLOCK // file.channels)
     while frames > 0:
-        block = file.read(min(frames, BLOCK), dtype="float32", always_2d=True)
+        block = file.read(min(frames, at_once), dtype="float32", always_2d=True)
         if len(block) == 0:
             return
         frames -= len(block)
-        yield block.mean(axis=1)
+        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+        if len(block) < at_once:
+            return
 
 
 def _to_int16(mono: np.ndarray, file_rate: int, sample_rate: int, most_samples: int | None) -> np.ndarray:
@@ -124,5 +128,6 @@ def _to_int16(mono: np.ndarray, file_rate: int, sample_rate: int, most_samples: 
         mono = soxr.resample(mono, file_rate, sample_rate)
     if len(mono) == 0:  # in the file, or after resampling
         raise AudioError("undecodable: no samples")
-    scaled = np.rint(mono[:most_samples] * INT16_FULL_SCALE)
-    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)
+    scaled = mono[:most_samples] * np.float32(INT16_FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1, out=scaled).astype(np.int16)
