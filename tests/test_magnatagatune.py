@@ -1,13 +1,16 @@
 """Facts of MagnaTagATune, from its own tables and one of its clips. Neither is part of this repository."""
 
 import gzip
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
+from conftest import tone, write_mp3
 from wavetag import audio, clips, preparation, splits, tags
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared" / "magnatagatune"
@@ -61,6 +64,13 @@ def test_annotations_hold_188_tags_and_25_863_clips(annotations):
     assert annotations.labels.shape == (25_863, 188)
 
 
+def test_clips_with_and_without_audio(folder):
+    information = pd.read_csv(folder / "clip_info_final.csv", sep="\t", dtype=str, keep_default_na=False)
+    assert len(information) == 31_382
+    assert (information["mp3_path"] == "").sum() == 5_519
+    assert (information["mp3_path"] != "").sum() == 25_863
+
+
 def test_clips_of_each_part(manifest):
     counts = manifest["part"].value_counts().sort_index()
     assert "".join(counts.index) == "0123456789abcdef"
@@ -92,7 +102,49 @@ def test_clips_of_each_split_without_the_broken_ones(manifest, annotations, voca
     view = "tagged" if population == "tagged" else "all"
     test = split.only("test")
     assert [*sizes(split)[:2], test.view(view).sum()] == expected
+    assert sum(expected) == {18_706: 25_860, 15_247: 21_108, 15_425: 21_355}[expected[0]]
     assert len(test) == 5_329, "the test split has every clip, for its views to choose from"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("vocabulary", "expected"), [("standard50", [15_247, 1_529]), ("merged50", [15_425, 1_538])])
+def test_the_broken_clips_are_left_out_because_they_cannot_be_decoded(prepared, annotations, vocabulary, expected):
+    """All 25,863 files are decoded, each of a tenth of a second, and the three broken ones found so."""
+    unusable = prepared[prepared["status"] != clips.OK]
+    assert set(unusable["clip_id"]) == set(BROKEN)
+    assert set(unusable["status"]) == {clips.UNDECODABLE}
+    assert set(unusable["part"]) <= set(PARTS["train"])
+    assert unusable["reason"].str.contains("empty|undecodable").all()
+    split = make(prepared, annotations, vocabulary, "tagged")
+    assert sizes(split) == [*expected, 5_329]
+    tagged = split.only("test").view("tagged").sum()
+    assert tagged == {"standard50": 4_332, "merged50": 4_392}[vocabulary]
+
+
+@pytest.fixture(scope="module")
+def prepared(folder, tmp_path_factory):
+    """The whole dataset as it was prepared, with a file of a tenth of a second for each clip: its manifest."""
+    dataset, out = tmp_path_factory.mktemp("full"), tmp_path_factory.mktemp("prepared")
+    one = dataset / "one.mp3"
+    write_mp3(one, tone(440.0, 0.1, np.random.default_rng(0)))
+    for name in TABLES:
+        shutil.copy(folder / name, dataset)
+    for part in "0123456789abcdef":
+        (dataset / part).mkdir()
+    contents = dict(zip(BROKEN, (b"", b"ID3", b"<html>not found</html>"), strict=True))
+    for clip in clips.describe_clips(dataset).itertuples():
+        if clip.clip_id in contents:
+            (dataset / clip.path).write_bytes(contents[clip.clip_id])
+        else:
+            os.link(one, dataset / clip.path)
+    processes = len(os.sched_getaffinity(0))
+    return preparation.prepare(dataset, out / "clips.npy", out / "manifest.tsv", 12_000, 1_200, processes)
+
+
+def test_a_split_list_in_wide_use_lacks_three_clips_that_train_here(manifest, annotations):
+    train = make(manifest, annotations, "standard50", "tagged").only("train")
+    assert train.clips["clip_id"].isin(["29", "11268", "11269"]).sum() == 3
+    assert len(train) - 3 == 15_244
 
 
 def test_test_clips_with_a_tag(manifest, annotations):
@@ -138,17 +190,25 @@ def test_standard50_are_the_fifty_most_frequent_tags_in_order_of_frequency(annot
     in_order = counts[list(tags.STANDARD50)]
     assert in_order.is_monotonic_decreasing
     assert counts.drop(list(tags.STANDARD50)).max() <= in_order.min()
+    ties = {995: ("no vocal", "pop"), 644: ("male voice", "female vocal"), 505: ("metal", "female voice")}
+    for count, pair in ties.items():
+        assert in_order[in_order == count].index.tolist() == list(pair)
 
 
 def test_merged50_are_the_fifty_most_frequent_tags_after_merging(annotations):
     of_word = {word: tag for tag, words in tags.MERGES.items() for word in words}
     merged = pd.DataFrame(annotations.labels.T, index=[of_word.get(tag, tag) for tag in annotations.tags])
     counts = merged.groupby(level=0).max().sum(axis=1)
-    assert set(counts.nlargest(50).index) == set(tags.MERGED50)
+    assert sorted(counts.nlargest(50).index) == list(tags.MERGED50)
+    assert counts.nlargest(51).iloc[49] > counts.nlargest(51).iloc[50], "no tie decides which tags are in"
     assert not set(tags.MERGES) - set(counts.index)
 
 
-def test_a_real_clip_decodes_to_its_published_length():
+def test_a_real_clip_decodes_to_its_published_length_and_not_to_what_its_header_says():
+    header = soundfile.info(CLIP)
+    assert (header.samplerate, header.channels, header.frames) == (16_000, 1, 468_340)
+    assert round(CLIP.stat().st_size * 8 / header.duration, -3) == 32_000, "bits a second"
+    assert 465_984 / header.samplerate == 29.124
     assert audio.decode(CLIP, 16_000).shape == (465_984,)
     assert audio.decode(CLIP, 12_000).shape == (349_488,)
 
@@ -166,7 +226,8 @@ def test_a_real_clip_is_prepared_as_ten_windows_with_its_own_labels(folder, anno
     assert (row["clip_id"], row["part"], row["samples"], row["status"]) == ("37386", "e", 349_488, "ok")
     assert row["song"] == "e/joram-moments_of_clarity-08-solipsism"
     array = clips.open_array(tmp_path / "clips.npy")
-    assert array.shape == (1, 349_500)
+    assert array.shape == (1, 349_500) == (1, 10 * 34_950)
+    assert 34_950 / 12_000 == 2.9125
     assert not array[0, 349_488:].any()
     assert array[0, :349_488].std() > 1000
     of_clip = annotations.labels[(annotations.clips["clip_id"] == "37386").to_numpy()][0]
