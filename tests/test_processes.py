@@ -1,0 +1,50 @@
+"""Worker processes, and what becomes of them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = """
+import os, sys, time
+from wavetag.processes import pool
+
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with pool(2, sys.argv[1]) as workers:
+        list(workers.map(work, range(2)))
+"""
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_end_when_who_started_them_is_killed(tmp_path: Path, start: str):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    command = [sys.executable, str(program), start]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        assert all(worker.pid not in (parent.pid, os.getpid()) and worker.is_running() for worker in workers)
+        parent.kill()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        for worker in alive:
+            worker.kill()
+    assert not alive
+
+
+def test_workers_give_results_in_order():
+    from wavetag.processes import pool
+
+    with pool(2) as workers:
+        assert list(workers.map(_slow_if_first, range(5))) == [0, 1, 4, 9, 16]
+
+
+def _slow_if_first(number: int) -> int:
+    time.sleep(0.2 if number == 0 else 0)
+    return number**2
