@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -280,6 +281,52 @@ def test_a_file_that_changed_after_a_stop_is_decoded_again(dataset, tmp_path, mo
     assert not array[0, 300:].any(), "nothing is left of the longer clip that was there"
 
 
+def test_a_file_that_can_no_longer_be_decoded_after_a_stop_leaves_nothing_in_the_array(dataset, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    (dataset / "0/a-a-01-just-29-58.mp3").write_bytes(b"no audio")
+    (dataset / "0/a-a-01-short-0-29.mp3").unlink()
+    manifest, array = prepare(dataset, tmp_path)
+    assert manifest["status"].tolist() == ["undecodable", "missing", "ok"]
+    assert not array[:2].any()
+
+
+def test_another_file_of_the_same_size_and_time_is_decoded_again(dataset, tmp_path):
+    path = dataset / "0/a-a-01-just-29-58.mp3"
+    write_wav(path, sine(500))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    time = path.stat().st_mtime_ns
+    write_wav(path, -sine(500))
+    os.utime(path, ns=(time, time))
+    _, array = prepare(dataset, tmp_path)
+    assert np.array_equal(array[0, :500], audio.decode(path, RATE))
+
+
+DAMAGES = {
+    "array cut short": lambda journal, partial: os.truncate(partial, partial.stat().st_size - 2),
+    "array emptied": lambda journal, partial: os.truncate(partial, 0),
+    "array's header overwritten": lambda journal, partial: partial.open("rb+").write(bytes(64)),
+    "journal not text": lambda journal, partial: journal.open("ab").write(b"\xff\xfe\n"),
+    "journal with another line": lambda journal, partial: journal.open("a").write('{"state": 1}\n[]\n7\n'),
+    "journal of fewer clips": lambda journal, partial: journal.write_text(
+        re.sub(r'"outcomes": .*', '"outcomes": []}', journal.read_text())
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_damaged_after_a_stop_is_made_again(dataset, tmp_path, damage):
+    whole, array = prepare(dataset, tmp_path / "undisturbed")
+    with pytest.raises(KeyboardInterrupt):
+        prepare(dataset, tmp_path, progress=stop_after(2))
+    DAMAGES[damage](tmp_path / "out/.clips.npy.journal", tmp_path / "out/.clips.npy.partial")
+    manifest, again = prepare(dataset, tmp_path)
+    pd.testing.assert_frame_equal(manifest, whole)
+    assert (tmp_path / "out/clips.npy").read_bytes() == (tmp_path / "undisturbed/out/clips.npy").read_bytes()
+    np.testing.assert_array_equal(again, array)
+
+
 @pytest.mark.parametrize("change", ["other rate", "other clips", "journal cut short", "journal gone"])
 def test_what_was_begun_for_something_else_is_begun_anew(dataset, tmp_path, monkeypatch, change):
     with pytest.raises(KeyboardInterrupt):
@@ -319,6 +366,37 @@ def test_clips_are_cut_from_one_file_in_one_pass(tmp_path, monkeypatch):
     assert manifest["samples"].tolist() == [LENGTH, LENGTH, LENGTH, LENGTH - 10, 0]
     np.testing.assert_array_equal(array[:3].ravel(), samples[: 3 * LENGTH])
     np.testing.assert_array_equal(array[3, :-10], samples[11 * LENGTH :])
+
+
+@pytest.mark.parametrize("rate", [44_100, 22_050, 16_000, 8_000, 11_111])
+def test_clips_of_a_file_at_another_rate_are_resampled_as_in_one_piece(tmp_path, rate):
+    """Noise, so that what a filter lacks at a clip's edges would show."""
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "long.wav", 0.3 * rng.standard_normal((5 * rate, 2)), rate)
+    whole = audio.decode(tmp_path / "long.wav", 12_000).astype(int)
+    segments = [(0, 1), (1, 2), (2, 3.5), (4, 5)]
+    pieces = list(audio.decode_segments(tmp_path / "long.wav", 12_000, segments))
+    assert [len(piece) for piece in pieces] == [12_000, 12_000, 18_000, 12_000]
+    for (start, end), piece in zip(segments, pieces, strict=True):
+        assert np.abs(whole[int(start * 12_000) : int(end * 12_000)] - piece).max() <= 1
+
+
+def test_a_clip_beside_one_that_is_not_finite_is_decoded(tmp_path):
+    samples = np.full(3 * 16_000, 0.5)
+    samples[16_000] = np.nan
+    soundfile.write(tmp_path / "long.wav", samples, 16_000, subtype="FLOAT")
+    first, second, third = audio.decode_segments(tmp_path / "long.wav", 12_000, [(0, 1), (1, 2), (2, 3)])
+    assert isinstance(second, audio.AudioError) and "not finite" in str(second)
+    assert (first[1_000:-1_000] == 16_384).all() and (third[1_000:-1_000] == 16_384).all()
+
+
+def test_samples_without_a_header_are_undecodable(dataset, tmp_path):
+    """soundfile asks of a .raw what only its user knows."""
+    write_tables(dataset, ["0/a.raw", "1/b-b-01-long-0-29.mp3"])
+    (dataset / "0/a.raw").write_bytes(bytes(100))
+    manifest, _ = prepare(dataset, tmp_path)
+    assert manifest["status"].tolist() == ["undecodable", "ok"]
+    assert "samplerate must be specified" in manifest["reason"].iloc[0]
 
 
 def mp3(path, seconds):

@@ -1,13 +1,14 @@
 """Decoding: from an audio file to samples of one channel at one rate."""
 
 from collections.abc import Iterator, Sequence
+from math import ceil, gcd
 from pathlib import Path
 
 import numpy as np
 
 INT16_FULL_SCALE = 32768
 BLOCK = 2**20  # samples read at a time, of all channels together: of many channels no more is held than this
-MARGIN = 0.1  # seconds read beyond what is kept: more than the resampling filter reaches
+MARGIN = 0.1  # seconds read around what is kept: more than the resampling filter reaches
 
 
 class AudioError(ValueError):
@@ -62,23 +63,20 @@ def decode_segments(
         if path.stat().st_size == 0:
             raise AudioError("the file is empty")
         with _stream(path) as file:
-            position = 0
+            reader = _Mono(file)
             for segment in segments:
-                first, last = _frames(segment, file.samplerate, sample_rate, most_samples)
-                for block in _mono_blocks(file, first - position):
-                    position += len(block)
-                blocks = list(_mono_blocks(file, last - first))
-                mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, np.float32), *blocks])
-                position += len(mono)
                 try:
-                    samples = _to_int16(mono, file.samplerate, sample_rate, most_samples)
+                    if segment is None:
+                        samples = _whole(reader, sample_rate, most_samples)
+                    else:
+                        samples = _part(reader, segment, sample_rate, most_samples)
                 except AudioError as error:
                     samples = error
                 done += 1
                 yield samples
     except AudioError as error:
         yield from [error] * (len(segments) - done)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: samples without a header (.raw)
         yield from [AudioError(f"undecodable: {str(error).strip()}")] * (len(segments) - done)
 
 
@@ -97,37 +95,69 @@ def _stream(path: Path):
     return Stream(path)
 
 
-def _frames(
-    segment: tuple[float, float] | None, file_rate: int, sample_rate: int, most_samples: int | None
-) -> tuple[int, int]:
-    """The first frame to read, and the one after the last."""
-    if segment is not None:
-        return round(segment[0] * file_rate), round(segment[1] * file_rate)
-    return 0, 2**62 if most_samples is None else int((most_samples / sample_rate + MARGIN) * file_rate)
+class _Mono:
+    """An open file, mixed to one channel and read from start to end; what may be asked for again is held."""
+
+    def __init__(self, file):
+        self.file, self.held, self.start = file, np.empty(0, np.float32), 0
+
+    def frames(self, first: int, last: int) -> np.ndarray:
+        """Frames ``first`` to ``last``, or to where the file ends. What lies before ``first`` is let go."""
+        while (missing := first - self.start - len(self.held)) > 0:
+            self.start, self.held = self.start + len(self.held), np.empty(0, np.float32)
+            block = self._read(missing)
+            if len(block) == 0:
+                return block
+            self.start += len(block)
+        blocks, missing = [self.held[first - self.start :]], last - self.start - len(self.held)
+        while missing > 0 and len(block := self._read(missing)):
+            blocks.append(block)
+            missing -= len(block)
+        self.start, self.held = first, blocks[1] if len(blocks) == 2 and not len(blocks[0]) else np.concatenate(blocks)
+        return self.held[: last - first]
+
+    def _read(self, most: int) -> np.ndarray:
+        block = self.file.read(min(most, max(1, BLOCK // self.file.channels)), dtype="float32", always_2d=True)
+        return block[:, 0] if self.file.channels == 1 else block.mean(axis=1)
 
 
-def _mono_blocks(file, frames: int) -> Iterator[np.ndarray]:
-    """The next frames, mixed to one channel: fewer where the file ends."""
-    at_once = max(1, BLOCK // file.channels)
-    while frames > 0:
-        block = file.read(min(frames, at_once), dtype="float32", always_2d=True)
-        if len(block) == 0:
-            return
-        frames -= len(block)
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
-        if len(block) < at_once:
-            return
+def _whole(reader: _Mono, sample_rate: int, most_samples: int | None) -> np.ndarray:
+    """The file from its start, as int16."""
+    rate = reader.file.samplerate
+    last = 2**62 if most_samples is None else int((most_samples / sample_rate + MARGIN) * rate)
+    return _to_int16(_resampled(reader.frames(0, last), rate, sample_rate)[:most_samples])
 
 
-def _to_int16(mono: np.ndarray, file_rate: int, sample_rate: int, most_samples: int | None) -> np.ndarray:
+def _part(reader: _Mono, segment: tuple[float, float], sample_rate: int, most_samples: int | None) -> np.ndarray:
+    """A part of the file, as int16: with what lies around it, so that it is resampled as within the whole file."""
+    rate = reader.file.samplerate
+    common = gcd(rate, sample_rate)
+    start, last = (round(second * rate) for second in segment)
+    periods = min(start * common // rate, ceil(MARGIN * common))  # each a whole number of frames and of samples
+    first = start - periods * rate // common
+    mono = reader.frames(first, last + ceil(MARGIN * rate))
+    wanted = mono[start - first : last - first]
+    if len(wanted) == 0:
+        raise AudioError("undecodable: no samples")
+    if np.isfinite(wanted).all() and not np.isfinite(mono).all():
+        mono = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)  # another part's, which will be refused
+    whole = len(wanted) == last - start
+    count = round((segment[1] - segment[0] if whole else len(wanted) / rate) * sample_rate)
+    begin = periods * sample_rate // common
+    return _to_int16(_resampled(mono, rate, sample_rate)[begin : begin + count][:most_samples])
+
+
+def _resampled(mono: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray:
     import soxr
 
     if not np.isfinite(mono).all():
         raise AudioError("undecodable: samples that are not finite numbers")
-    if file_rate != sample_rate:
-        mono = soxr.resample(mono, file_rate, sample_rate)
+    return mono if file_rate == sample_rate else soxr.resample(mono, file_rate, sample_rate)
+
+
+def _to_int16(mono: np.ndarray) -> np.ndarray:
     if len(mono) == 0:  # in the file, or after resampling
         raise AudioError("undecodable: no samples")
-    scaled = mono[:most_samples] * np.float32(INT16_FULL_SCALE)
+    scaled = mono * np.float32(INT16_FULL_SCALE)
     np.rint(scaled, out=scaled)
     return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1, out=scaled).astype(np.int16)

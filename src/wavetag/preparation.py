@@ -46,9 +46,9 @@ class _Decoder:
         state = _state_of(self.folder, name)
         # by its name alone: a clip may be a link to where the user keeps it
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            outcomes = [_not_ok(MISSING, "the path leaves the dataset's folder")] * len(clips)
+            outcomes = self._missing(clips, "the path leaves the dataset's folder")
         elif state is None:
-            outcomes = [_not_ok(MISSING, "no such file")] * len(clips)
+            outcomes = self._missing(clips, "no such file")
         else:
             outcomes = list(self._decode(self.folder / name, clips))
         return {"file": name, "state": state, "outcomes": outcomes}
@@ -58,10 +58,16 @@ class _Decoder:
         decoded = audio.decode_segments(file, self.sample_rate, segments, self.clip_samples)
         for (row, _), samples in zip(clips, decoded, strict=True):
             if isinstance(samples, audio.AudioError):
+                self._write(row, np.empty(0, np.int16))  # an earlier run may have left samples there
                 yield _not_ok(UNDECODABLE, " ".join(str(samples).split()))
                 continue
             self._write(row, samples)
             yield [len(samples), OK, "", int(samples.min()), int(samples.max()), round(rms_dbfs(samples), 2)]
+
+    def _missing(self, clips: list[tuple[int, str]], reason: str) -> list[list[Any]]:
+        for row, _ in clips:
+            self._write(row, np.empty(0, np.int16))
+        return [_not_ok(MISSING, reason)] * len(clips)
 
     def _write(self, row: int, samples: np.ndarray) -> None:
         # pwrite, not a memory map: a full disk is then an error that can be told, not a dead process
@@ -85,31 +91,35 @@ def _not_ok(status: str, reason: str) -> list[Any]:
 
 
 def _state_of(folder: Path, name: str) -> list[int] | None:
-    """Size and time of change of a file, by which another file of the same name is told; None where there is none."""
+    """By what another file of the same name is told, also one that was given the same size and time of change.
+
+    None where there is no file.
+    """
     file = folder / name
     if not file.is_file():
         return None
     state = file.stat()
-    return [state.st_size, state.st_mtime_ns]
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
 class _Journal:
     """What is decoded already, on disk, so that a run that was stopped goes on where it was.
 
     A line a file, after a first line with what the array is to be. Lines are written after the samples that they speak
-    of have reached the disk; a last line that is not whole is passed over.
+    of have reached the disk; a line that is not whole is passed over.
     """
 
-    def __init__(self, path: Path, array: Path, wanted: Mapping[str, Any]):
+    def __init__(self, path: Path, array: Path, wanted: Mapping[str, Any], header: bytes, size: int):
         self.path, self.array, self.wanted = path, array, json.dumps(wanted)
+        self.header, self.size = header, size  # of the array's file, in bytes
         self.waiting: list[str] = []
         self.written = time.monotonic()
 
     def read(self) -> dict[str, dict[str, Any]]:
         """File -> its line; nothing where the array was to be another, or is gone."""
-        if not (self.array.is_file() and self.path.is_file()):
+        if not (self.path.is_file() and self._has_array()):
             return {}
-        first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
+        first, *lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
         if first != self.wanted:
             return {}
         known = {}
@@ -118,8 +128,15 @@ class _Journal:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            known[entry["file"]] = entry
+            if isinstance(entry, dict) and {"file", "state", "outcomes"} <= entry.keys():
+                known[entry["file"]] = entry
         return known
+
+    def _has_array(self) -> bool:
+        if not self.array.is_file() or self.array.stat().st_size != self.size:
+            return False
+        with self.array.open("rb") as file:
+            return file.read(len(self.header)) == self.header
 
     def begin(self) -> None:
         files.write_text(self.path, self.wanted + "\n")
@@ -143,12 +160,12 @@ def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
 
 
-def _allocate(path: Path, clips: int, clip_samples: int) -> None:
+def _allocate(path: Path, header: bytes, size: int) -> None:
     """Make the array's file at its full size, so that a full disk shows at once."""
     try:
         with path.open("wb") as file:
-            file.write(_header(clips, clip_samples))
-            os.posix_fallocate(file.fileno(), 0, file.tell() + clips * clip_samples * 2)
+            file.write(header)
+            os.posix_fallocate(file.fileno(), 0, size)
     except OSError:
         path.unlink(missing_ok=True)
         raise
@@ -192,17 +209,24 @@ def prepare(
     manifest = clips.describe_clips(folder)
     tasks = _tasks(manifest)
     partial, journal_path = (array_path.with_name(f".{array_path.name}.{end}") for end in ("partial", "journal"))
-    journal = _Journal(journal_path, partial, _wanted(manifest, sample_rate, clip_samples))
-    entries = {name: entry for name, entry in journal.read().items() if entry["state"] == _state_of(folder, name)}
+    header = _header(len(manifest), clip_samples)
+    size = len(header) + len(manifest) * clip_samples * np.dtype(np.int16).itemsize
+    journal = _Journal(journal_path, partial, _wanted(manifest, sample_rate, clip_samples), header, size)
+    known, counts = journal.read(), {name: len(clips) for name, clips in tasks}
+    entries = {
+        name: entry
+        for name, entry in known.items()
+        if len(entry["outcomes"]) == counts.get(name) and entry["state"] == _state_of(folder, name)
+    }
     if not entries:
         array_path.parent.mkdir(parents=True, exist_ok=True)
         journal_path.unlink(missing_ok=True)
-        _allocate(partial, len(manifest), clip_samples)
+        _allocate(partial, header, size)
         journal.begin()
     waiting = [task for task in tasks if task[0] not in entries]
     done = sum(len(entry["outcomes"]) for entry in entries.values())
     progress(done, len(manifest))
-    decoder = _Decoder(folder, partial, len(_header(len(manifest), clip_samples)), sample_rate, clip_samples)
+    decoder = _Decoder(folder, partial, len(header), sample_rate, clip_samples)
     try:
         for entry in _map(decoder, waiting, processes):
             entries[entry["file"]] = entry
