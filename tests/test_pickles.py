@@ -61,7 +61,7 @@ def test_a_frame_of_plain_values_is_read_as_pandas_reads_it(tmp_path, name, prot
     pd.testing.assert_frame_equal(frame, as_read(FRAMES[name]), check_column_type=False)
 
 
-@pytest.mark.parametrize("version", ["1.5.3", "2.0.3", "2.2.3"])
+@pytest.mark.parametrize("version", ["1.3.5", "1.5.3", "2.0.3", "2.2.3"])
 def test_frames_that_older_pandas_wrote_are_read(version):
     """Two rows of three, so that their index is one of numbers; one label is a list, one an array."""
     frame = pickles.load_frame(WRITTEN / f"pandas_{version}.pkl")
@@ -150,7 +150,7 @@ def test_nothing_that_a_pickle_may_name_is_what_it_says(monkeypatch, tmp_path):
     assert all(issubclass(kind, pickles._Made) for kind in pickles.ALLOWED.values())
     modules = {module for module, _ in pickles.ALLOWED}
     assert {module.split(".")[0] for module in modules} == {
-        *("builtins", "__builtin__", "copyreg", "copy_reg", "_codecs", "numpy", "pandas")
+        *("builtins", "__builtin__", "copyreg", "copy_reg", "_codecs", "functools", "numpy", "pandas")
     }
     with pytest.raises(DatasetError, match=r"it changes <class '.*RangeIndex'>, which it has not made"):
         read(tmp_path, b"cpandas\nRangeIndex\n(N}S'step'\nI1\nstb.")
@@ -233,6 +233,41 @@ def test_values_of_other_sizes_and_kinds_are_refused(tmp_path, values, reason):
 def test_values_that_are_not_plain_are_refused(tmp_path, value):
     with pytest.raises(DatasetError, match=r"a value that is|it names builtins.(set|object)"):
         read(tmp_path, pickle.dumps(PLAIN.assign(label=[value, value])))
+
+
+@pytest.mark.parametrize("partly", [partial(np.load), partial(copyreg._reconstructor, pd.DataFrame), partial(pd.Index)])
+def test_partial_is_for_blocks_alone(tmp_path, partly):
+    with pytest.raises(DatasetError, match=r"it names numpy.load|it calls a partial"):
+        read(tmp_path, pickle.dumps(FrameOf(Calls(partly, 1)), 4))
+
+
+def unfolding(levels):
+    """A list that is small in a pickle and 2 ** levels items long when it is written out."""
+    items = []
+    for _ in range(levels):
+        items = [items, items]
+    return items
+
+
+SMALL_BUT_LONG = {
+    "as a shape": Built(np.ndarray, (1, (unfolding(60),), np.dtype("f8"), False, b"")),
+    "as a label": unfolding(60),
+    "as a label of many": [0] * 2_000,
+}
+
+
+@pytest.mark.parametrize("name", SMALL_BUT_LONG)
+def test_small_pickles_of_long_values_are_refused_at_once(tmp_path, name):
+    value = SMALL_BUT_LONG[name]
+    with pytest.raises(DatasetError, match=r"a list|of the shape") as error:
+        read(tmp_path, pickle.dumps(PLAIN.assign(label=[value, value])))
+    assert len(str(error.value)) < 1_000
+
+
+def test_a_long_value_that_is_changed_is_not_written_out(tmp_path):
+    with pytest.raises(DatasetError, match="it changes .*, which it has not made") as error:
+        read(tmp_path, pickle.dumps(unfolding(60), 2)[:-1] + b"}b.")
+    assert len(str(error.value)) < 1_000
 
 
 def test_no_room_is_made_for_bytes_that_do_not_come(tmp_path):

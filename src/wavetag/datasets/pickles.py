@@ -6,13 +6,15 @@ frame of plain values is made of leads to a stand-in, which keeps what it was gi
 frame is then put together from what the stand-ins hold, sizes and types checked. See the warning at the head of the
 documentation of Python's module ``pickle``.
 
-What is read: frames that pandas 1.3 or later has written, with columns of numbers, text, or lists and arrays of them.
+What is read: frames that pandas 1.3 or later has written, with columns of numbers, text (not in pyarrow's memory), or
+lists and arrays of them.
 """
 
 import io
 import pickle
 import re
-from collections.abc import Iterable, Sequence
+import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -24,6 +26,7 @@ from wavetag.datasets.layout import DatasetError
 NUMBER = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])$")  # a NumPy dtype of numbers
 OBJECTS = re.compile(r"\|?O8?$")
 SCALARS = (bool, int, float, str, bytes, type(None))
+MOST_ITEMS = 1_000  # of a list in a column: lists may be shared, and a small file unfold to a large frame
 ARRAYS = ("_reconstruct", "_frombuffer")  # what NumPy's arrays are made by
 
 
@@ -39,6 +42,12 @@ class _Made:
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
+
+    def __call__(self, *arguments: Any) -> "_Made":
+        """What pandas 1.3 makes its blocks by: functools.partial(new_block, ndim=2)(values, placement)."""
+        if self.name != "partial" or self.arguments != (_STAND_INS["new_block"],):
+            _refuse(f"it calls a {_called(self)}")
+        return _STAND_INS["new_block"](*arguments)
 
 
 def _stand_in(name: str) -> type[_Made]:
@@ -63,6 +72,7 @@ _NAMES = {  # what a pickle may name -> modules that it is in, in one version or
     **dict.fromkeys(("slice", "object", "bytearray"), ("builtins", "__builtin__")),
     "_reconstructor": ("copyreg", "copy_reg"),
     "encode": ("_codecs",),
+    "partial": ("functools",),
 }
 _STAND_INS = {name: _stand_in(name) for name in _NAMES}
 ALLOWED = {(module, name): _STAND_INS[name] for name, modules in _NAMES.items() for module in modules}
@@ -90,7 +100,7 @@ class _Reader(pickle._Unpickler):
 
     def load_build(self) -> None:
         if not isinstance(self.stack[-2], _Made):  # of a stand-in's class this would change all that are to come
-            _refuse(f"it changes {self.stack[-2]!r}, which it has not made")
+            _refuse(f"it changes {reprlib.repr(self.stack[-2])}, which it has not made")
         super().load_build()
 
     dispatch[pickle.BUILD[0]] = load_build
@@ -124,7 +134,8 @@ def load_frame(path: str | Path) -> pd.DataFrame:
         return _frame(_Reader(io.BytesIO(content)).load())
     except Exception as error:  # a damaged pickle may raise anything
         raise DatasetError(
-            f"{path}: not a pickled pandas DataFrame of numbers, text, and lists of them: {str(error) or repr(error)}"
+            f"{path}: not a pickled pandas DataFrame of numbers, text, and lists of them: {str(error) or repr(error)};"
+            " a frame of yours can be written anew with frame.astype(object).to_pickle(...)"
         ) from error
 
 
@@ -160,7 +171,7 @@ def _frame(value: Any) -> pd.DataFrame:
                 _refuse(f"column {place} of {len(columns)} stands twice, or is none")
             values[place] = column
     if len(values) != len(columns) or not all(type(name) is str for name in columns):
-        _refuse(f"values of {len(values)} columns for the names {columns}")
+        _refuse(f"values of {len(values)} columns for the names {reprlib.repr(columns)}")
     if len(set(columns)) != len(columns):
         _refuse("two of its columns have one name")
     return pd.DataFrame({name: values[place] for place, name in enumerate(columns)}, index=range(count))
@@ -241,7 +252,7 @@ def _objects(items: Sequence[Any]) -> np.ndarray:
 
 def _shape(value: Any) -> tuple[int, ...]:
     if type(value) is not tuple or any(type(size) is not int or size < 0 for size in value) or len(value) > 2:
-        _refuse(f"an array of the shape {value!r}")
+        _refuse(f"an array of the shape {reprlib.repr(value)}")
     return value
 
 
@@ -249,7 +260,7 @@ def _dtype(value: Any) -> np.dtype:
     made = _made(value, "dtype")
     text = made.arguments[0]
     if type(text) is not str or not (NUMBER.match(text) or OBJECTS.match(text)):
-        _refuse(f"an array of {text!r}")
+        _refuse(f"an array of {reprlib.repr(text)}")
     if made.state is None:
         return np.dtype(text)
     _, order, *others = made.state
@@ -267,7 +278,7 @@ def _bytes(value: Any) -> bytes:
         return _bytes(made.arguments[0]) if made.arguments else b""
     text, encoding = made.arguments
     if encoding != "latin1" or type(text) is not str:
-        _refuse(f"_codecs.encode to {encoding!r}")
+        _refuse(f"_codecs.encode to {reprlib.repr(encoding)}")
     return text.encode("latin1")
 
 
@@ -287,7 +298,9 @@ def _plain(value: Any, within: bool = False) -> Any:
     _refuse(f"a value that is a {_called(value)}{' in a list' if within else ''}")
 
 
-def _plain_items(values: Iterable[Any]) -> list[Any]:
+def _plain_items(values: Sequence[Any]) -> list[Any]:
+    if len(values) > MOST_ITEMS:
+        _refuse(f"a list of {len(values)} items where {MOST_ITEMS} at most are read")
     return [_plain(value, within=True) for value in values]
 
 
