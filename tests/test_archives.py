@@ -123,6 +123,61 @@ def test_a_damaged_member_is_named_and_not_left_half(tmp_path):
     assert there(tmp_path / "out") == dict(list(SOUNDS.items())[:2])
 
 
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["."], "'.' has no name that a file can have"),
+        ([""], "'' has no name that a file can have"),
+        (["0/" + "é" * 130 + ".mp3"], "has no name that a file can have"),
+        (["0/a.mp3", "./0//a.mp3"], "'./0//a.mp3' stands twice"),
+        (["0/a.mp3", "0/a.mp3/b.mp3"], "'0/a.mp3' is both a file and a folder"),
+    ],
+)
+def test_names_that_files_cannot_have_are_refused_before_anything_is_written(tmp_path, names, reason):
+    archive = make_zip(tmp_path / "mp3.zip", SOUNDS)
+    with zipfile.ZipFile(archive, "a") as opened:
+        for name in names:
+            member = zipfile.ZipInfo("x")
+            member.filename = name
+            opened.writestr(member, b"x")
+    with pytest.raises(archives.ArchiveError, match=reason):
+        unpack([archive], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_damage_to_any_kind_of_compression_is_told_by_name(tmp_path, compression):
+    archive = make_zip(tmp_path / "mp3.zip", SOUNDS, compression)
+    with zipfile.ZipFile(archive) as opened:
+        places = [member.header_offset for member in opened.infolist()]
+    content, rng = archive.read_bytes(), np.random.default_rng(0)
+    for start, end in zip(places, [*places[1:], places[-1] + 20_000], strict=True):
+        damaged = bytearray(content)
+        for place in rng.integers(start + 60, end - 10, 20):
+            damaged[place] ^= 255
+        archive.write_bytes(damaged)
+        with pytest.raises(archives.ArchiveError, match=r"mp3.zip: .*is damaged|no whole zip archive"):
+            unpack([archive], tmp_path / f"out {start}")
+
+
+def test_a_member_that_is_shorter_than_it_says_is_damaged(tmp_path):
+    archive = make_zip(tmp_path / "mp3.zip", {"0/a.mp3": bytes(range(200))}, zipfile.ZIP_DEFLATED)
+    content = archive.read_bytes()
+    archive.write_bytes(content.replace((200).to_bytes(4, "little"), (300).to_bytes(4, "little")))
+    with pytest.raises(archives.ArchiveError, match=r"'0/a.mp3' is damaged: 200 bytes where 300 should be"):
+        unpack([archive], tmp_path / "out")
+    assert there(tmp_path / "out") == {}
+
+
+def test_an_archive_that_points_before_its_start_is_refused(tmp_path):
+    archive = make_zip(tmp_path / "mp3.zip", SOUNDS)
+    content = bytearray(archive.read_bytes())
+    content[-6:-2] = (2**31).to_bytes(4, "little")  # where the list of members begins
+    archive.write_bytes(content)
+    with pytest.raises(archives.ArchiveError, match="no whole zip archive"):
+        unpack([archive], tmp_path / "out")
+
+
 @pytest.mark.parametrize("keep", [0, 10, 100_000, -1])
 def test_a_truncated_archive_is_refused(tmp_path, keep):
     archive = make_zip(tmp_path / "mp3.zip", SOUNDS)

@@ -1,10 +1,16 @@
 """The coursework's files: what is taken, what is refused, and that nothing is written where they lie."""
 
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from wavetag import audio, clips
+from wavetag import audio, clips, files
 from wavetag.datasets import coursework
 from wavetag.datasets.layout import DatasetError
 from wavetag.tags import MERGED50
@@ -124,7 +130,9 @@ def test_labels(source, tmp_path, label, allowed):
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
     [
-        ("part", "g", r"row 0: part 'g'; allowed are 0 to 9 and a to f"),
+        ("part", "g", r"row 0: part 'g'; under train, 0 to c are allowed"),
+        ("part", "e", r"row 0: part 'e'; under train, 0 to c are allowed"),
+        ("file_path", f"0/{'é' * 130}.npy", "a file's name has 255 bytes at most"),
         ("part", "1", r"row 0: file_path 'train/0/.*'; train/1/NAME.npy or 1/NAME.npy is allowed"),
         ("file_path", "val/0/x.npy", "file_path 'val/0/x.npy'"),
         ("file_path", "0/../../x.npy", "file_path"),
@@ -159,6 +167,7 @@ def test_parts_may_be_numbers_where_they_are(source, tmp_path):
     ("samples", "expected"),
     [
         (np.array([0.5, -0.9], np.float32), "values from -0.9 to 0.5; samples of int16's range are allowed"),
+        (np.array([1.0001, -1.3], np.float32), "values from -1.3 to 1.0001"),
         (np.array([40_000.0, 0]), "values from 0 to 40000"),
         (np.array([np.nan, 100.0]), "values from nan to nan"),
         (np.array([np.inf, 100.0]), "values from 100 to inf"),
@@ -170,6 +179,14 @@ def test_values_of_another_range_are_refused_with_it(source, tmp_path, samples, 
     with pytest.raises(DatasetError, match=f"{path.name}: {expected}"):
         acquire(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_arrays_that_are_quiet_one_and_all_are_refused_with_their_range(source, tmp_path):
+    """Scaled to a standard deviation of 1, say: a single one might be a quiet clip."""
+    rng = np.random.default_rng(0)
+    source.samples = {path: rng.standard_normal(600).astype(np.float32) for path in source.samples}
+    with pytest.raises(DatasetError, match=r"samples: values from -\d.* to \d.* in 12 arrays; samples of int16's"):
+        acquire(source, tmp_path / "out")
 
 
 def test_values_between_whole_numbers_are_rounded_and_silence_is_fine(source, tmp_path):
@@ -203,22 +220,106 @@ def test_arrays_that_cannot_be_read_are_told_and_left_out(source, tmp_path):
 
 def test_a_run_that_was_stopped_goes_on(source, tmp_path, monkeypatch):
     source.write()
-    original, converted = coursework.as_int16, []
-
-    def stop_at_the_third(samples, name):
-        if len(converted) == 3:
-            raise KeyboardInterrupt
-        converted.append(name)
-        return original(samples, name)
-
-    monkeypatch.setattr(coursework, "as_int16", stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
-    assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(coursework, "as_int16", lambda *both: converted.append(both[1]) or original(*both))
+    converted = stop_after(3, source, tmp_path, monkeypatch)
     coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
     assert len(converted) == len(set(converted)) == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+
+
+def stop_after(count, source, tmp_path, monkeypatch):
+    """A run that is stopped when so many arrays are converted. Returns the list of all that are, from then on too."""
+    original, converted = files.written_whole, []
+
+    def stopping(path):
+        if Path(path).suffix == ".flac":
+            if len(converted) == count and stopping.stops:
+                stopping.stops = False
+                raise KeyboardInterrupt
+            converted.append(path)
+        return original(path)
+
+    stopping.stops = True
+    monkeypatch.setattr(files, "written_whole", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, lambda line: None)
+    assert not (tmp_path / "out").exists()
+    return converted
+
+
+def test_arrays_that_changed_after_a_stop_are_converted_again(source, tmp_path, monkeypatch):
+    source.write()
+    stop_after(6, source, tmp_path, monkeypatch)
+    first, second, third = sorted(source.samples)[:3]
+    time = first.stat().st_mtime_ns - 10**12
+    np.save(first, np.full(600, 999, np.float32))
+    os.utime(first, ns=(time, time))  # an older file was put there
+    second.unlink()
+    third.write_bytes(b"broken")
+    (tmp_path / ".out.partial" / "0" / "stray.flac").write_bytes(b"of other clips")
+    said = []
+    coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, said.append)
+    assert (audio.decode(tmp_path / "out" / "0" / f"{first.stem}.flac", 12_000) == 999).all()
+    assert sum(line.startswith("left out") for line in said) == 2
+    there = sorted(path.name for path in (tmp_path / "out" / "0").iterdir())
+    assert there == [f"{first.stem}.flac"]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from wavetag.datasets import coursework
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+coursework._convert(Path(sys.argv[1]), (sys.argv[2], "0/clip.flac"))
+"""
+
+
+def test_no_file_that_ends_too_early_is_taken_for_whole(tmp_path):
+    """libsndfile itself would not say that its last bytes could not be written."""
+    np.save(tmp_path / "clip.npy", np.random.default_rng(0).integers(-30_000, 30_000, 20_000).astype(np.float32))
+    command = [sys.executable, "-c", FULL, str(tmp_path / "out"), str(tmp_path / "clip.npy")]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 1 and "OSError" in ended.stderr.splitlines()[-1]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def npz(path):
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros(3))
+
+
+def zipped(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"a")
+
+
+def of_shape(shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return lambda path: path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + header.encode() + bytes(400))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(npz, zipped, of_shape("(1000000000000,)"), of_shape("(" + "9" * 31 + ",)"), of_shape("(1,")),
+        *(of_shape("(-1,)"), lambda path: path.write_bytes(b"PK\3\4"), lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_files_that_are_no_arrays_are_left_out(source, tmp_path, broken):
+    source.write()
+    path = sorted(source.samples)[0]
+    broken(path)
+    said = []
+    coursework.acquire(tmp_path / "out", {"source": str(source.folder)}, 1, said.append)
+    assert any(line.startswith(f"left out: {path}: not a whole .npy array") for line in said)
+
+
+def test_arrays_that_may_not_be_read_are_an_error_and_not_left_out(source, tmp_path, monkeypatch):
+    def denied(file, **more):
+        raise PermissionError(13, "Permission denied", file.name)
+
+    monkeypatch.setattr(np.lib.format, "read_array", denied)
+    with pytest.raises(PermissionError):
+        acquire(source, tmp_path / "out")
 
 
 def test_a_folder_of_another_layout_is_refused_with_the_one_that_is_needed(tmp_path):

@@ -1,6 +1,7 @@
 """MagnaTagATune's files, tiny ones, as archives, unpacked, and on a server."""
 
 import hashlib
+import os
 import threading
 import zipfile
 from functools import partial
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from conftest import make_dataset
-from wavetag import clips, downloads
+from wavetag import archives, clips, downloads, params
 from wavetag.datasets import layout, magnatagatune
 from wavetag.datasets.layout import DatasetError
+
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,18 @@ def packed(unpacked, tmp_path, monkeypatch):
     sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     monkeypatch.setattr(magnatagatune, "MD5", sums)
     return folder
+
+
+def test_the_official_files_are_known_by_their_published_sums():
+    published = """
+        annotations_final.csv f04fa01752a8cc64f6e1ca142a0fef1d
+        clip_info_final.csv   03ef3cb8ddcfe53fdcdb8e0cda005be2
+        mp3.zip.001           179c91c8c2a6e9b3da3d4e69d306fd3b
+        mp3.zip.002           acf8265ff2e35c6ff22210e46457a824
+        mp3.zip.003           582dc649cabb8cd991f09e14b99349a5
+    """.split()
+    assert dict(zip(published[::2], published[1::2], strict=True)) == magnatagatune.MD5
+    assert set(params.load(ROOT / "params.yaml", ROOT / params.SCHEMA)["dataset"]["urls"]) == set(magnatagatune.MD5)
 
 
 def acquire(source, out, urls=()):
@@ -103,6 +119,70 @@ def test_missing_clips_are_left_to_prepare_to_tell(unpacked, tmp_path):
         acquire(source, tmp_path / "other")
 
 
+def test_a_half_unpacked_folder_beside_whole_archives_is_not_taken(packed, unpacked, tmp_path):
+    one = next((unpacked / "0").iterdir())
+    (packed / "0").mkdir()
+    (packed / "0" / one.name).write_bytes(one.read_bytes()[:30])
+    said = acquire(packed, tmp_path / "out")
+    assert any("not all of 32 clips are there; taking the archives" in line for line in said)
+    assert_whole(tmp_path / "out", unpacked)
+
+
+def test_whole_parts_are_taken_and_not_a_joined_archive_that_may_not_be(packed, unpacked, tmp_path):
+    (packed / "mp3.zip").write_bytes((packed / "mp3.zip.001").read_bytes())
+    acquire(packed, tmp_path / "out")
+    assert_whole(tmp_path / "out", unpacked)
+
+
+def test_archives_that_changed_after_a_stop_are_unpacked_anew(packed, unpacked, tmp_path, monkeypatch):
+    """Of the same sizes: an older and a newer clip must not stand in one dataset."""
+    parts = [packed / name for name in magnatagatune.ARCHIVES]
+    joined = packed / "mp3.zip"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+
+    def unpack_some(parts, folder, say, only):
+        for path in sorted(only)[:5]:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(bytes((unpacked / path).stat().st_size))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(archives, "unpack", unpack_some)
+        with pytest.raises(KeyboardInterrupt):
+            acquire(packed, tmp_path / "out")
+    time = joined.stat().st_mtime_ns + 10**9
+    os.utime(joined, ns=(time, time))
+    acquire(packed, tmp_path / "out")
+    assert_whole(tmp_path / "out", unpacked)
+
+
+def test_the_folder_may_be_a_link_to_another_disk(packed, unpacked, tmp_path):
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "large disk")
+    acquire(packed, tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert_whole(tmp_path / "out", unpacked)
+
+
+def test_a_file_where_the_folder_is_to_be_is_left_alone(packed, tmp_path):
+    (tmp_path / "out").write_text("the user's")
+    with pytest.raises(DatasetError, match="a file stands where the dataset's folder is to be"):
+        acquire(packed, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "the user's"
+
+
+@pytest.mark.parametrize("place", ["out", "out/in it", ".", "link to out"])
+def test_a_source_that_would_be_deleted_is_refused(tmp_path, place):
+    (tmp_path / "out" / "in it").mkdir(parents=True)
+    (tmp_path / "link to out").symlink_to(tmp_path / "out")
+    for sources in ((tmp_path / place,), (tmp_path / "elsewhere", tmp_path / place)):
+        with pytest.raises(DatasetError, match="what is there would be lost"):
+            layout.refuse_overlap(tmp_path / "out", *sources)
+    layout.refuse_overlap(tmp_path / "out", tmp_path / "elsewhere", None)
+
+
 def test_an_archive_that_is_not_the_official_one_is_refused_before_anything_is_unpacked(packed, tmp_path):
     path = packed / "mp3.zip.002"
     path.write_bytes(path.read_bytes()[:-5])
@@ -134,7 +214,7 @@ def urls(packed):
     handler = partial(SimpleHTTPRequestHandler, directory=str(packed))
     handler.log_message = lambda *arguments: None
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield {name: f"http://127.0.0.1:{server.server_port}/{name}" for name in magnatagatune.MD5}
     server.shutdown()
     server.server_close()

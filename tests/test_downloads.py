@@ -1,5 +1,6 @@
 """Downloads from a server on loopback that does what servers do."""
 
+import gzip
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,19 @@ from wavetag import downloads
 CONTENT = bytes(range(256)) * 4_000  # 1 MB
 HALF = 458_752  # of half of it, what came in whole pieces
 MD5 = hashlib.md5(CONTENT).hexdigest()
+PACKED = gzip.compress(CONTENT)
+
+
+PORTAL = b"<html>Log in</html>"
+SPOKEN = {  # manner -> status, headers and body of the answer
+    "portal": (200, {"Content-Length": str(len(PORTAL))}, PORTAL),
+    "no length, half": (200, {}, CONTENT[: len(CONTENT) // 2]),
+    "no length, whole": (200, {}, CONTENT),
+    "part of what was not asked for": (206, {"Content-Length": "5"}, b"five!"),
+    "a length that is none": (200, {"Content-Length": "²"}, CONTENT),
+    "packed": (200, {"Content-Encoding": "gzip", "Content-Length": str(len(PACKED))}, PACKED),
+    "elsewhere, nowhere": (302, {"Location": "http://[bad/", "Content-Length": "0"}, b""),
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -36,6 +50,14 @@ class Handler(BaseHTTPRequestHandler):
         manner = server.manners.pop(0) if len(server.manners) > 1 else server.manners[0]
         server.asked.append(self.headers.get("Range"))
         self.close_connection = True
+        if manner in SPOKEN:
+            status, headers, body = SPOKEN[manner]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            return
         if manner.isdigit():
             self.send_response(int(manner))
             self.send_header("Content-Length", "0")
@@ -71,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = Server()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -142,6 +164,75 @@ def test_a_length_that_is_too_long_is_a_dropped_connection_and_the_sum_decides(s
     server.manners = ["says it is longer", ""]
     assert get() == CONTENT
     assert server.asked == [None, "bytes=983040-"]
+
+
+def begin(get, content):
+    get.path.parent.mkdir()
+    get.path.with_name("mp3.zip.001.part").write_bytes(content)
+
+
+def test_a_page_in_place_of_the_file_does_not_cost_what_has_come(server, get):
+    begin(get, CONTENT[:HALF])
+    server.manners = ["portal", "portal", ""]
+    assert get() == CONTENT
+    assert server.asked == [f"bytes={HALF}-"] * 3
+    assert left(get) == ["mp3.zip.001"]
+
+
+def test_a_page_that_stays_ends_with_an_error_and_what_has_come_is_kept(server, get, monkeypatch):
+    monkeypatch.setattr(downloads, "ATTEMPTS", 2)
+    begin(get, CONTENT[:HALF])
+    server.manners = ["portal"]
+    with pytest.raises(downloads.DownloadError, match=f"another file, shorter than the {HALF} bytes that have come"):
+        get()
+    assert get.path.with_name("mp3.zip.001.part").stat().st_size == HALF
+
+
+@pytest.mark.parametrize("begun", [b"", CONTENT[:HALF][::-1], CONTENT + b"more", CONTENT[:-1] + b"?"])
+def test_pieces_that_do_not_fit_are_fetched_once_more_from_the_start(server, get, begun):
+    begin(get, begun)
+    assert get() == CONTENT
+    assert left(get) == ["mp3.zip.001"]
+
+
+def test_a_file_shorter_than_what_had_come_is_taken_if_it_is_the_one(server, get):
+    begin(get, CONTENT + b"more")
+    server.manners = ["ignores ranges"]
+    assert get() == CONTENT
+
+
+def test_a_server_that_gives_no_length_and_ends_early_is_asked_again(server, get):
+    server.manners = ["no length, half", ""]
+    assert get() == CONTENT
+    assert any("once more from the start" in line for line in get.said)
+
+
+@pytest.mark.parametrize("manner", ["no length, whole", "a length that is none", "packed"])
+def test_lengths_that_say_nothing_of_the_file_do_no_harm(server, get, manner):
+    server.manners = [manner]
+    assert get() == CONTENT
+
+
+def test_a_part_that_was_not_asked_for_is_not_taken(server, get):
+    server.manners = ["part of what was not asked for", ""]
+    assert get() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"), [("416", "answers 416"), ("elsewhere, nowhere", r"http://127.*: Invalid IPv6 URL")]
+)
+def test_odd_answers_are_told_with_the_address(server, get, manner, reason):
+    server.manners = [manner]
+    with pytest.raises(downloads.DownloadError, match=reason):
+        get()
+
+
+def test_what_does_not_end_is_ended(server, get, monkeypatch):
+    monkeypatch.setattr(downloads, "MOST", 500_000)
+    server.manners = ["no length, whole"]
+    with pytest.raises(downloads.DownloadError, match=r"more than 500000 bytes: that is not mp3.zip.001"):
+        get()
+    assert left(get) == []
 
 
 def test_a_part_that_is_whole_already_is_taken(server, get):

@@ -11,13 +11,15 @@ import pytest
 import soundfile
 
 from conftest import tone, write_mp3
-from wavetag import audio, clips, preparation, splits, tags
+from wavetag import audio, clips, params, preparation, splits, tags
 
-SOURCE = Path(__file__).resolve().parents[2] / "shared" / "magnatagatune"
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT.parent / "shared" / "magnatagatune"
 TABLES = ("annotations_final.csv", "clip_info_final.csv")
 CLIP = SOURCE / "e" / "joram-moments_of_clarity-08-solipsism-59-88.mp3"
 BROKEN = ("35644", "55753", "57881")
-PARTS = {"train": "0123456789ab", "valid": "c", "test": "def"}
+SETTINGS = params.load(ROOT / "params.yaml", ROOT / params.SCHEMA)
+PARTS = {name: SETTINGS["split"][name] for name in splits.NAMES}
 
 pytestmark = pytest.mark.skipif(
     not all((SOURCE / f"{name}.gz").is_file() for name in TABLES) or not CLIP.is_file(),
@@ -69,6 +71,21 @@ def test_clips_with_and_without_audio(folder):
     assert len(information) == 31_382
     assert (information["mp3_path"] == "").sum() == 5_519
     assert (information["mp3_path"] != "").sum() == 25_863
+
+
+def test_the_merged_tags_are_all_annotated(annotations):
+    words = {word for words in tags.sources("merged50").values() for word in words}
+    assert words <= set(annotations.tags)
+    assert {word for group in tags.MERGES.items() for word in (group[0], *group[1])} <= set(annotations.tags)
+
+
+def test_the_repositorys_settings_are_twelve_parts_one_and_three_and_ten_windows_a_clip():
+    assert {name: "".join(parts) for name, parts in PARTS.items()} == {
+        **{"train": "0123456789ab", "valid": "c", "test": "def"}
+    }
+    assert params.clip_samples(SETTINGS, 12_000) == 349_500
+    assert params.window_samples(SETTINGS, 12_000) == 34_950
+    assert params.window_samples(SETTINGS, 16_000) == 46_600
 
 
 def test_clips_of_each_part(manifest):

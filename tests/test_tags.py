@@ -5,6 +5,17 @@ import pytest
 
 from wavetag import tags
 
+# The replication's merges, as its source lists them.
+PUBLISHED_MERGES = """
+    beat<beats; chant<chanting; choir<choral; classical<clasical, classic; drum<drums;
+    electro<electronic, electronica, electric; fast<fast beat, quick;
+    female<female singer, female singing, female vocal, female vocals, female voice, woman, woman singing, women;
+    flute<flutes; guitar<guitars; hard<hard rock; harpsichord<harpsicord; heavy<heavy metal, metal; horn<horns;
+    india<indian; jazz<jazzy; male<male singer, male vocal, male vocals, male voice, man, man singing, men;
+    no beat<no drums; no singer<no singing, no vocal, no vocals, no voice, no voices, instrumental; opera<operatic;
+    orchestra<orchestral; quiet<silence; singer<singing; space<spacey; string<strings; synth<synthesizer;
+    violin<violins; vocal<vocals, voice, voices; strange<weird
+"""
 MERGED50 = tags.sources("merged50")
 EVERY_WORD = sorted({word for words in tags.sources("merged50").values() for word in words})
 
@@ -28,6 +39,8 @@ def test_standard50_merges_nothing():
 
 
 def test_twenty_nine_groups_of_synonyms_none_in_two_of_them():
+    published = dict(group.strip().split("<") for group in PUBLISHED_MERGES.split(";"))
+    assert tags.MERGES == {tag: tuple(words.split(", ")) for tag, words in published.items()}
     assert len(tags.MERGES) == 29
     words = [word for group, synonyms in tags.MERGES.items() for word in (group, *synonyms)]
     assert len(words) == len(set(words))

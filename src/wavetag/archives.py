@@ -1,6 +1,8 @@
 """Zip archives in several parts, unpacked without a joined copy, and never outside of one folder."""
 
+import errno
 import io
+import lzma
 import stat
 import zipfile
 import zlib
@@ -13,6 +15,7 @@ from wavetag import files
 
 MOST_EXPANSION = 20  # how many times larger than the archive its content may be: music does not shrink much
 CHUNK = 2**20  # bytes
+LONGEST_NAME = 255  # bytes, of a file's name
 
 
 class ArchiveError(ValueError):
@@ -42,8 +45,11 @@ class Joined(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place; see ``io.IOBase.seek``."""
-        self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
-        return self.position
+        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, "a place before the first file's start")
+        self.position = place
+        return place
 
     def readinto(self, buffer) -> int:
         """Read what is left of the file at hand, or as much of it as goes into the buffer."""
@@ -76,14 +82,14 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
         How many of the wanted members there are.
 
     Raises:
-        ArchiveError: no whole zip archive; a member that would lie outside of ``folder``, is a link, stands twice, or
-            is damaged; a content of more than ``MOST_EXPANSION`` times the archive's size. But for damage nothing has
-            been written then.
+        ArchiveError: no whole zip archive; a member that would lie outside of ``folder``, is a link, stands twice, has
+            no name that a file can have, or is damaged; a content of more than ``MOST_EXPANSION`` times the archive's
+            size. But for damage nothing has been written then.
     """
     name = ", ".join(str(part) for part in parts)
     try:
         with io.BufferedReader(Joined(parts), CHUNK) as joined, zipfile.ZipFile(joined) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if not member.filename.endswith("/")]
             _check(members, name, sum(part.stat().st_size for part in parts))
             wanted = [member for member in members if only is None or member.filename in only]
             for done, member in enumerate(wanted, start=1):
@@ -91,22 +97,31 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
                 if done % max(1, len(wanted) // 20) == 0:
                     say(f"{done} of {len(wanted)} files unpacked")
             return len(wanted)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{name}: no whole zip archive: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of the disk, not of the archive
+            raise
+        raise ArchiveError(f"{name}: no whole zip archive: it points to {error.strerror}") from error
 
 
 def _check(members: Sequence[zipfile.ZipInfo], name: str, size: int) -> None:
+    paths = [PurePosixPath(member.filename) for member in members]
+    folders = {parent for path in paths for parent in path.parents}
     seen = set()
-    for member in members:
-        path = PurePosixPath(member.filename)
+    for member, path in zip(members, paths, strict=True):
         kind = stat.S_IFMT(member.external_attr >> 16)
+        if not path.parts or any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+            raise ArchiveError(f"{name}: its member {member.filename[:80]!r} has no name that a file can have")
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
             raise ArchiveError(f"{name}: its member {member.filename!r} would lie outside of the folder")
         if kind not in (0, stat.S_IFREG):
             raise ArchiveError(f"{name}: its member {member.filename!r} is a link or a device")
-        if member.filename in seen:
+        if path in seen:
             raise ArchiveError(f"{name}: its member {member.filename!r} stands twice")
-        seen.add(member.filename)
+        if path in folders:
+            raise ArchiveError(f"{name}: its member {member.filename!r} is both a file and a folder")
+        seen.add(path)
     content = sum(member.file_size for member in members)
     if content > MOST_EXPANSION * size:
         raise ArchiveError(f"{name}: {content} bytes in an archive of {size}: that is no archive of music")
@@ -120,5 +135,11 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
         with files.written_whole(path) as temporary, archive.open(member) as source, temporary.open("wb") as target:
             while piece := source.read(CHUNK):
                 target.write(piece)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            if target.tell() != member.file_size:
+                raise zipfile.BadZipFile(f"{target.tell()} bytes where {member.file_size} should be")
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error  # bzip2's

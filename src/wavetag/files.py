@@ -19,7 +19,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f"{_hidden(path.name)}.{os.getpid()}.part")
     _remove_leftovers(path)
     try:
         yield temporary
@@ -30,9 +30,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _hidden(name: str) -> str:
+    """How the temporary names of a file begin: names of more than 255 bytes cannot be."""
+    return "." + name.encode()[:200].decode(errors="ignore")
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove what processes that are gone had begun to write of ``path``: a killed one cannot tidy up after itself."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    for leftover in path.parent.glob(f"{glob.escape(_hidden(path.name))}.*.part"):
         process = leftover.name.split(".")[-2]
         if process.isdigit() and not Path(f"/proc/{process}").exists():
             leftover.unlink(missing_ok=True)

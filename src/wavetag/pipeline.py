@@ -3,7 +3,6 @@
 DVC owns the stages and their state; Snakemake decides what runs when. Both read the same dvc.yaml and params.yaml.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from wavetag import files, params
+from wavetag.datasets import layout
 
 SNAPSHOTS = ".params"
 
@@ -101,15 +101,8 @@ def source_listing(settings: Mapping[str, Any]) -> str:
 
 
 def _listing(source: Path) -> str:
-    """A digest over path, size and time of change of every file of a source. Of our own code nothing: DVC has that."""
-    if source == params.GENERATOR:
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-        if path.is_file():
-            state = path.stat()
-            digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    """What changes when a file of a source does. Of our own code nothing: DVC has that."""
+    return "" if source == params.GENERATOR else layout.stamp([source])
 
 
 def gpus() -> int:

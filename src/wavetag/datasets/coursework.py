@@ -8,6 +8,8 @@ as in MagnaTagATune itself. Each array becomes a FLAC file of the same values, s
 needs to know of arrays.
 """
 
+import io
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,7 +28,11 @@ from wavetag.tags import MERGED50
 SAMPLE_RATE = 12_000  # Hz
 SPLITS = ("train", "val")
 COLUMNS = ("file_path", "part", "label")
+PARTS = {"train": layout.PARTS[:13], "val": layout.PARTS[13:]}
 LEAST, MOST = -32_768, 32_767
+SCALED = 2  # up to here, values that are not whole are of samples in [-1, 1], a little beyond it perhaps
+PROBES, QUIET = 16, 256  # if so many arrays have no value beyond this, they are not of int16's range
+LONGEST_NAME = 255  # bytes
 _NAME = re.compile(r"(?P<artist>.+?)-(?P<album>.+?)-(?P<track_number>\d+)-(?P<title>.+)-(?P<start>\d+)-(?P<end>\d+)$")
 
 
@@ -47,9 +53,9 @@ def acquire(folder: Path, settings: Mapping[str, Any], processes: int, say: Call
     clips, labels = read_labels(source)
     say(f"{len(clips)} clips in {source}/annotations")
     tasks = [(str(source / "samples" / clip.sub), clip.path) for clip in clips.itertuples()]
-    if not any(Path(array).is_file() for array, _ in tasks):
-        raise DatasetError(f"{source}/samples: not one of the {len(tasks)} arrays is there, {tasks[0][0]} first")
+    _probe(source, [Path(array) for array, _ in tasks])
     with layout.made_whole(folder, stamp=str(source)) as temporary:
+        layout.keep_only(temporary, clips["path"])
         refused = 0
         for done, reason in enumerate(_convert_all(temporary, tasks, processes), start=1):
             if reason:
@@ -59,6 +65,27 @@ def acquire(folder: Path, settings: Mapping[str, Any], processes: int, say: Call
                 say(f"{done} of {len(tasks)} arrays looked at")
         say(f"{len(tasks) - refused} arrays converted, {refused} left out")
         layout.write_tables(temporary, MERGED50, clips.drop(columns="sub"), labels)
+
+
+def _probe(source: Path, arrays: list[Path]) -> None:
+    """Look at some arrays before all are converted: what is wrong with all of them is wrong with these."""
+    there = [path for path in arrays if path.is_file()]
+    if not there:
+        raise DatasetError(f"{source}/samples: not one of the {len(arrays)} arrays is there, {arrays[0]} first")
+    lows, highs = [], []
+    for path in there[:: -(-len(there) // PROBES)]:
+        try:
+            samples = _load(path)
+        except ValueError:
+            continue  # one that is broken is left out later, and told
+        as_int16(samples, path)
+        lows.append(float(samples.min()))
+        highs.append(float(samples.max()))
+    if lows and max(-min(lows), max(highs)) < QUIET:
+        raise DatasetError(
+            f"{source}/samples: values from {min(lows):g} to {max(highs):g} in {len(lows)} arrays; samples of int16's"
+            f" range are allowed, {LEAST} to {MOST}, not scaled"
+        )
 
 
 def _top(source: Path) -> Path:
@@ -100,12 +127,15 @@ def read_labels(source: Path) -> tuple[pd.DataFrame, np.ndarray]:
 def _clip(file_path: Any, part: Any, name: str, where: str) -> dict[str, str]:
     """Paths of a clip, and what its name says of it."""
     part = str(part)
-    if part not in layout.PARTS or len(part) != 1:
-        raise DatasetError(f"{where}: part {part!r}; allowed are 0 to 9 and a to f")
+    if part not in PARTS[name] or len(part) != 1:
+        allowed = PARTS[name]
+        raise DatasetError(f"{where}: part {part!r}; under {name}, {allowed[0]} to {allowed[-1]} are allowed")
     parts = PurePosixPath(str(file_path)).parts
     inner = parts[1:] if parts[:1] == (name,) else parts
     if len(inner) != 2 or inner[0] != part or inner[1] in (".", "..") or not inner[1].endswith(".npy"):
         raise DatasetError(f"{where}: file_path {file_path!r}; {name}/{part}/NAME.npy or {part}/NAME.npy is allowed")
+    if len(inner[1].encode()) > LONGEST_NAME:
+        raise DatasetError(f"{where}: file_path {file_path[:80]!r}…; a file's name has {LONGEST_NAME} bytes at most")
     stem = inner[1].removesuffix(".npy")
     said = _NAME.match(stem)
     about = said.groupdict() if said else {"title": stem, "artist": "", "album": "", "track_number": ""}
@@ -134,35 +164,53 @@ def _convert_all(folder: Path, tasks: list[tuple[str, str]], processes: int):
 
 
 def _convert(folder: Path, task: tuple[str, str]) -> str:
-    """One array to one FLAC file, unless it is there already. Returns why it is left out, or nothing."""
+    """One array to one FLAC file, unless it is there already. Returns why it is left out, or nothing.
+
+    The file gets the array's time of change, by which a later run knows that it is of that array.
+    """
     import soundfile
 
     array, path = Path(task[0]), folder / task[1]
-    if path.is_file() and array.is_file() and path.stat().st_mtime_ns > array.stat().st_mtime_ns:
+    changed = array.stat().st_mtime_ns if array.is_file() else None
+    if path.is_file() and path.stat().st_mtime_ns == changed:
         return ""
+    path.unlink(missing_ok=True)
     try:
-        samples = np.load(array, allow_pickle=False)
-    except FileNotFoundError:
-        return f"{array}: no such file"
-    except (ValueError, EOFError, OSError) as error:
-        return f"{array}: not a whole .npy array: {error}"
-    if samples.ndim != 1 or len(samples) == 0 or samples.dtype.kind not in "fiu":
-        return f"{array}: numbers [samples] are needed, {samples.dtype} {list(samples.shape)} is there"
-    checked = as_int16(samples, array)
+        samples = _load(array)
+    except ValueError as error:
+        return f"{array}: {error}"
+    encoded = io.BytesIO()  # libsndfile does not say when a disk is full
+    soundfile.write(encoded, as_int16(samples, array), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     with files.written_whole(path) as temporary:
-        soundfile.write(temporary, checked, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        temporary.write_bytes(encoded.getbuffer())
+        os.utime(temporary, ns=(changed, changed))
     return ""
+
+
+def _load(path: Path) -> np.ndarray:
+    """An array of numbers [samples]. Raises ``ValueError`` that says what else is there."""
+    try:
+        with path.open("rb") as file:
+            samples = np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ValueError("no such file") from error
+    except OSError:
+        raise  # of the disk, not of the array
+    except Exception as error:  # of a damaged header NumPy raises many kinds
+        raise ValueError(f"not a whole .npy array: {error}") from error
+    if samples.ndim != 1 or len(samples) == 0 or samples.dtype.kind not in "fiu":
+        raise ValueError(f"numbers [samples] are needed, {samples.dtype} {list(samples.shape)} is there")
+    return samples
 
 
 def as_int16(samples: np.ndarray, name: str | Path) -> np.ndarray:
     """Samples of int16's range as int16, rounded by half a step at most.
 
     Raises:
-        DatasetError: values that are not finite, beyond int16's range, or all within [-1, 1] and not whole: those were
-            scaled.
+        DatasetError: values that are not finite, beyond int16's range, or all small and not whole: those were scaled.
     """
     low, high = float(samples.min()), float(samples.max())
-    scaled = low >= -1 and high <= 1 and not np.array_equal(samples, np.rint(samples))
+    scaled = low >= -SCALED and high <= SCALED and not np.array_equal(samples, np.rint(samples))
     if not (np.isfinite(low) and np.isfinite(high) and low >= LEAST and high <= MOST) or scaled:
         raise DatasetError(
             f"{name}: values from {low:g} to {high:g}; samples of int16's range are allowed,"

@@ -9,9 +9,10 @@ fragment, ``#t=START,END`` in seconds (W3C, Media Fragments URI 1.0, section 4.2
 """
 
 import csv
+import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,10 +51,15 @@ def file_and_segment(path: str) -> tuple[str, tuple[float, float] | None]:
 def made_whole(folder: Path, stamp: str = "") -> Iterator[Path]:
     """A hidden folder beside ``folder``, which takes its name when the block ends without an exception.
 
-    What an earlier, interrupted run with the same ``stamp`` (where the dataset comes from) left in the hidden folder is
+    What an earlier, interrupted run with the same ``stamp`` (what the dataset is made of) left in the hidden folder is
     still there: whoever fills it decides what to keep. Without a stamp the folder is empty.
+
+    Raises:
+        DatasetError: ``folder`` is a file.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()  # it may be a link to a larger disk
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder}: a file stands where the dataset's folder is to be")
     temporary, begun = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.begun")
     if not stamp or not begun.is_file() or begun.read_text(encoding="utf-8") != stamp:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -63,6 +69,36 @@ def made_whole(folder: Path, stamp: str = "") -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     begun.unlink()
+
+
+def keep_only(folder: Path, paths: Iterable[str]) -> None:
+    """Delete every file that is not among ``paths``: what was begun of others, and what was not finished."""
+    wanted = set(paths)
+    for file in folder.rglob("*"):
+        if not file.is_dir() and file.relative_to(folder).as_posix() not in wanted:
+            file.unlink()
+
+
+def stamp(paths: Iterable[Path]) -> str:
+    """A digest over path, size and time of change of every file, and of every file in every folder, of ``paths``."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                state = file.stat()
+                digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def refuse_overlap(folder: Path, *sources: str | Path | None) -> None:
+    """Refuse sources that are, hold, or lie in the folder of the dataset, which is deleted before it is made anew."""
+    folder = Path(folder).resolve()
+    for source in filter(None, sources):
+        place = Path(source).expanduser().resolve()
+        if place == folder or place in folder.parents or folder in place.parents:
+            raise DatasetError(
+                f"{source}: what is there would be lost: the dataset is made in {folder}; put your files elsewhere"
+            )
 
 
 def link(temporary: Path, path: str, source: Path) -> None:

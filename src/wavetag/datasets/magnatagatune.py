@@ -41,25 +41,26 @@ def acquire(folder: Path, settings: Mapping[str, Any], say: Callable[[str], None
     source = Path(settings["source"]).expanduser()
     audio = _unpacked(source)
     if audio is None and DOWNLOADS in source.parents:
-        for name in (*TABLES, *ARCHIVES):
-            if name not in settings["urls"]:
-                raise DatasetError(f"dataset.urls: no address for {name}")
-            say(f"{name}: {settings['urls'][name]}")
-            downloads.fetch(settings["urls"][name], source / name, MD5[name], say)
-    parts = [] if audio else _archives(source)
+        _download(source, settings["urls"], say)
+    if audio is None and not _archives(source):
+        missing = [name for name in ARCHIVES if not (source / name).is_file()]
+        raise DatasetError(
+            f"{source}: no {', '.join(missing)}, and no folders 0 to f; with `dataset.source:"
+            f" {DOWNLOADS}/magnatagatune` they are downloaded"
+        )
     _check_tables(source, say)
+    paths = clips.read_annotations(source / layout.ANNOTATIONS).clips["path"]
+    if audio and _archives(source) and not all((audio / path).is_file() for path in paths):
+        say(f"{audio}: not all of {len(paths)} clips are there; taking the archives beside it")
+        audio = None
+    parts = [] if audio else _archives(source)
     for part in parts:
-        say(f"{part.name}: checking its MD5 sum")
-        found = downloads.md5_of(part)
-        if part.name in MD5 and found != MD5[part.name]:
-            size = part.stat().st_size
-            raise DatasetError(
-                f"{part}: {size} bytes with the MD5 sum {found}; the official file's is {MD5[part.name]}"
-            )
-    with layout.made_whole(folder, stamp=str(source)) as temporary:
+        _check_archive(part, say)
+    of = [source / name for name in TABLES] + parts
+    with layout.made_whole(folder, stamp=str(audio) if audio else layout.stamp(of)) as temporary:
+        layout.keep_only(temporary, paths)
         for name in TABLES:
             shutil.copyfile(source / name, temporary / name)
-        paths = clips.read_annotations(temporary / layout.ANNOTATIONS).clips["path"]
         if audio:
             say(f"{_link(temporary, audio, paths)} of {len(paths)} clips linked to {audio}")
         else:
@@ -67,6 +68,14 @@ def acquire(folder: Path, settings: Mapping[str, Any], say: Callable[[str], None
             if count == 0:
                 raise DatasetError(f"{parts[0]}: not one of {len(paths)} annotated clips is in it, {paths[0]} first")
             say(f"{count} of {len(paths)} clips unpacked")
+
+
+def _download(source: Path, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+    for name in (*TABLES, *ARCHIVES):
+        if name not in urls:
+            raise DatasetError(f"dataset.urls: no address for {name}")
+        say(f"{name}: {urls[name]}")
+        downloads.fetch(urls[name], source / name, MD5[name], say)
 
 
 def _unpacked(source: Path) -> Path | None:
@@ -78,16 +87,22 @@ def _unpacked(source: Path) -> Path | None:
 
 
 def _archives(source: Path) -> list[Path]:
-    """The parts of the archive, or the one that they have been joined to."""
-    joined = source / "mp3.zip"
-    parts = [joined] if joined.is_file() else [source / name for name in ARCHIVES]
-    missing = [part.name for part in parts if not part.is_file()]
-    if missing:
-        raise DatasetError(
-            f"{source}: no {', '.join(missing)}, and no folders 0 to f; with `dataset.source:"
-            f" {DOWNLOADS}/magnatagatune` they are downloaded"
-        )
-    return parts
+    """The parts of the archive, or the one that they have been joined to; nothing if they are not all there."""
+    parts, joined = [source / name for name in ARCHIVES], source / "mp3.zip"
+    if all(part.is_file() for part in parts):
+        return parts
+    return [joined] if joined.is_file() else []
+
+
+def _check_archive(part: Path, say: Callable[[str], None]) -> None:
+    if part.name not in MD5:
+        say(f"{part.name}: joined already; each clip in it is checked by its own sum")
+        return
+    say(f"{part.name}: checking its MD5 sum")
+    found = downloads.md5_of(part)
+    if found != MD5[part.name]:
+        size = part.stat().st_size
+        raise DatasetError(f"{part}: {size} bytes with the MD5 sum {found}; the official file's is {MD5[part.name]}")
 
 
 def _check_tables(source: Path, say: Callable[[str], None]) -> None:

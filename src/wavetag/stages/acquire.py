@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wavetag import params
+from wavetag.datasets import layout
 from wavetag.stages import say, stage, threads
 
 
@@ -29,6 +30,9 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = params.load()
     dataset, clip_seconds = settings["dataset"], settings["prepare"]["clip_seconds"]
+
+    if dataset["name"] != "minitune":
+        layout.refuse_overlap(arguments.out, dataset["source"], dataset["audio"])
 
     def told(line: str) -> None:
         say(f"acquire: {line}")
