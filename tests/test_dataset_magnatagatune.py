@@ -15,7 +15,6 @@ from wavetag import archives, clips, downloads, params
 from wavetag.datasets import layout, magnatagatune
 from wavetag.datasets.layout import DatasetError
 
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -46,14 +45,13 @@ def packed(unpacked, tmp_path, monkeypatch):
 
 
 def test_the_official_files_are_known_by_their_published_sums():
-    published = """
-        annotations_final.csv f04fa01752a8cc64f6e1ca142a0fef1d
-        clip_info_final.csv   03ef3cb8ddcfe53fdcdb8e0cda005be2
-        mp3.zip.001           179c91c8c2a6e9b3da3d4e69d306fd3b
-        mp3.zip.002           acf8265ff2e35c6ff22210e46457a824
-        mp3.zip.003           582dc649cabb8cd991f09e14b99349a5
-    """.split()
-    assert dict(zip(published[::2], published[1::2], strict=True)) == magnatagatune.MD5
+    assert magnatagatune.MD5 == {
+        "annotations_final.csv": "f04fa01752a8cc64f6e1ca142a0fef1d",
+        "clip_info_final.csv": "03ef3cb8ddcfe53fdcdb8e0cda005be2",
+        "mp3.zip.001": "179c91c8c2a6e9b3da3d4e69d306fd3b",
+        "mp3.zip.002": "acf8265ff2e35c6ff22210e46457a824",
+        "mp3.zip.003": "582dc649cabb8cd991f09e14b99349a5",
+    }
     assert set(params.load(ROOT / "params.yaml", ROOT / params.SCHEMA)["dataset"]["urls"]) == set(magnatagatune.MD5)
 
 

@@ -111,3 +111,11 @@ def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path
     files.write_text(tmp_path / "table.csv", "whole")
     assert not left.exists()
     assert under_way.exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127])
+def test_the_longest_names_that_files_can_have_are_written(tmp_path, name):
+    files.write_text(tmp_path / name, "one")
+    files.write_text(tmp_path / name, "two")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "two"
