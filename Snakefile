@@ -1,6 +1,6 @@
 # The pipeline, from a dataset to the tables. Settings: params.yaml. What each stage runs: dvc.yaml.
 #
-#   snakemake --cores 4 all     the replication's tables and figures
+#   snakemake --cores 4 all     the report's tables and figures
 #   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
 #   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
 #   snakemake --cores 4 long    some of the configs with 30 epochs

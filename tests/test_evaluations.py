@@ -1,9 +1,11 @@
 """Evaluations on disk."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from wavetag import evaluations
+from wavetag import evaluations, splits
 
 PREDICTIONS = np.random.default_rng(0).random((3, 5, 2))
 METRICS = {"roc_auc": 0.75, "roc_auc_ci": [0.7, 0.8], "roc_auc_sd": None, "tags_undefined": ["chant"]}
@@ -15,6 +17,26 @@ def test_an_evaluation_is_read_back_as_it_was_written(tmp_path):
     assert read.metrics == METRICS
     assert read.predictions.dtype == np.float32
     np.testing.assert_array_equal(read.predictions, PREDICTIONS.astype(np.float32))
+
+
+def test_tags_are_scored_in_each_view_of_the_test_clips():
+    """Against scikit-learn, on the clips that a view is of."""
+    rng = np.random.default_rng(0)
+    labels, predictions = (rng.random((40, 2)) < 0.4).astype(np.uint8), rng.random((2, 40, 2))
+    clips = pd.DataFrame({"artist_disjoint": np.arange(40) % 2})
+    table = evaluations.by_tag(splits.Split(clips, ("guitar", "slow"), labels), predictions).set_index(["view", "tag"])
+    chosen = {"tagged": labels.any(axis=1), "all": slice(None), "artist-disjoint": np.arange(40) % 2 == 1}
+    assert list(table.index) == [(view, tag) for view in splits.VIEWS for tag in ("guitar", "slow")]
+    for (view, tag), row in table.iterrows():
+        truth, column = labels[chosen[view]], ("guitar", "slow").index(tag)
+        expected = [roc_auc_score(truth[:, column], one[chosen[view]][:, column]) for one in predictions]
+        assert row["roc_auc"] == pytest.approx(np.mean(expected))
+        assert row["positives"] == truth[:, column].sum()
+
+
+def test_a_view_without_a_clip_has_no_rows():
+    split = splits.Split(pd.DataFrame({"artist_disjoint": [0] * 5}), ("a", "b"), np.eye(5, 2, dtype=np.uint8))
+    assert set(evaluations.by_tag(split, PREDICTIONS)["view"]) == {"tagged", "all"}
 
 
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path):

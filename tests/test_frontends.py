@@ -20,7 +20,7 @@ def sine(frequency, sample_rate, samples=WINDOW):
 
 
 def scipys_spectrogram(samples):
-    """float64 [windows, 129, 136], with the settings of the replication."""
+    """float64 [windows, 129, 136], with the settings of the report."""
     return signal.spectrogram(samples.numpy().astype(np.float64), fs=12_000, nperseg=256, noverlap=0)[2]
 
 

@@ -64,7 +64,7 @@ def test_every_front_end_gives_a_probability_for_each_clip_and_tag(frontend, bat
     assert ((predictions >= 0) & (predictions <= 1)).all()  # and no NaN, which compares as neither
 
 
-def test_the_shortest_settings_of_the_replication_and_the_longest_fit_a_window():
+def test_the_shortest_settings_of_the_report_and_the_longest_fit_a_window():
     for length, stride in [(1024, 1024), (1024, 512), (512, 512), (512, 256), (256, 256)]:
         assert make(WINDOW, length=length, stride=stride).trunk.dense.out_features == 100
 

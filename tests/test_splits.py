@@ -149,6 +149,15 @@ def test_a_split_without_a_usable_clip_is_refused(manifest, annotations):
         make(manifest, annotations)
 
 
+def test_a_split_without_a_tagged_clip_is_refused_with_the_vocabulary(manifest, annotations):
+    of_valid = annotations.clips["clip_id"].isin(manifest.loc[manifest["part"] == "c", "clip_id"]).to_numpy()
+    annotations.labels[of_valid] = 0
+    with pytest.raises(
+        ValueError, match="split valid has 3 clips, and none with a tag of the vocabulary: ambient"
+    ):
+        make(manifest, annotations)
+
+
 @pytest.mark.parametrize(("samples", "windows"), [(1, 1), (400, 1), (401, 2), (1_000, 3)])
 def test_windows_counts_those_that_are_not_wholly_padding(manifest, annotations, samples, windows):
     manifest["samples"] = samples

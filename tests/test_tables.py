@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wavetag import params, published, scoring, tables
+from wavetag import params, published, scoring, splits, tables
 from wavetag.evaluations import Evaluation
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -139,17 +139,34 @@ def test_a_view_without_a_clip_is_a_dash():
     assert set(shown["ROC-AUC, all (ours)"]) == {"–"}
 
 
+def some_test_clips(labels, disjoint):
+    """Test clips with these labels; which of them are of artists that are in neither train nor validation."""
+    names = [f"artist {number}" for number in range(len(labels))]
+    table = pd.DataFrame({"artist": names, "artist_disjoint": np.asarray(disjoint, dtype=int)})
+    return splits.Split(table, tuple(f"tag {number}" for number in range(np.shape(labels)[1])), np.asarray(labels))
+
+
 def test_the_heading_says_that_minitunes_numbers_are_not_magnatagatunes():
-    clips, views = {"train": 900, "valid": 150}, {"tagged": 350, "all": 360, "artist-disjoint": 120}
-    above = tables.heading(SETTINGS, clips, views, 3)
+    clips, test = {"train": 900, "valid": 150}, some_test_clips([[1, 0], [0, 1], [0, 0]], [1, 1, 0])
+    above = tables.heading(SETTINGS, clips, test, 3)
     assert "900 clips to train, 150 to validate" in above
-    assert "tagged, the 350 test clips" in above
-    assert "all, the 360 there are; artist-disjoint, the 120 of all" in above
+    assert "tagged, the 2 test clips" in above
+    assert "all, the 3 there are; artist-disjoint, the 2 of all" in above
     assert "mean of 3 seeds" in above
     assert "not MagnaTagATune's" in above
-    real = tables.heading({**SETTINGS, "dataset": {"name": "magnatagatune"}}, clips, views, 3)
+    assert "has no score" not in above
+    real = tables.heading({**SETTINGS, "dataset": {"name": "magnatagatune"}}, clips, test, 3)
     assert "magnatagatune" in real
     assert "not MagnaTagATune's" not in real
+
+
+def test_the_heading_names_the_tags_that_have_no_score_in_a_view():
+    test = some_test_clips([[1, 0, 1], [0, 1, 1], [0, 0, 0]], [0, 1, 0])
+    above = tables.heading(SETTINGS, {"train": 9, "valid": 1}, test, 3)
+    assert "tagged without tag 2 (2 of 3 tags are left)" in above
+    assert "artist-disjoint without tag 0, tag 1, tag 2 (0 of 3 tags are left)" in above
+    assert "all without" not in above
+    assert tables.undefined_tags(test)["all"] == []
 
 
 def cells(line):
@@ -213,6 +230,28 @@ def test_a_planted_difference_has_its_sign_and_an_interval_that_excludes_none():
     assert mirrored["shown"]
 
 
+def test_differences_stand_for_each_view_of_the_test_clips():
+    labels, disjoint = TRUTH.copy(), np.arange(CLIPS) % 3 == 0
+    labels[:20] = 0
+    clips = pd.DataFrame({"artist": ARTISTS, "artist_disjoint": disjoint.astype(int)})
+    test = splits.Split(clips, tuple(f"tag {number}" for number in range(TAGS)), labels)
+    evaluated, pairs = {"good": scored(1.2), "base": scored(0.6)}, iter([("good", "base")])
+    frame = tables.comparisons_by_view(pairs, evaluated, test, resamples=100, seed=0)
+    assert frame["view"].tolist() == list(splits.VIEWS)
+    for view, row in frame.set_index("view").iterrows():
+        seen = test.view(view)
+        good, base = (
+            np.mean([scoring.macro_mean(scoring.roc_auc(labels[seen], one[seen])) for one in evaluation.predictions])
+            for evaluation in evaluated.values()
+        )
+        assert row["difference"] == pytest.approx(good - base)
+    shown = tables.readable_comparisons(frame)
+    assert shown["difference of mean ROC-AUC (ours)"].tolist() == ["good - base"]
+    assert shown.shape[1] == 1 + 3 * 3
+    assert shown.loc[0, "artist-disjoint [95 % by clips]"].startswith("+0.")
+    assert shown.loc[0, "tagged: beyond both chances"] == "yes"
+
+
 def test_two_equal_configs_differ_by_nothing_that_can_be_shown():
     compared = compare({"one": scored(0.6, seed=1), "base": scored(0.6, seed=2)}, [("one", "base")])
     row = compared.loc["one - base"]
@@ -253,4 +292,5 @@ def test_without_all_four_cells_there_is_no_interaction_and_without_pairs_no_row
     three = {cells[cell]: scored(0.5) for cell in ("neither", "batch_norm", "dropout")}
     compared = compare(three)
     assert len(compared) == 0
-    assert tables.markdown("Differences", "", tables.readable(compared.reset_index(), tables.TITLES["comparisons"]))
+    empty = tables.readable_comparisons(compared.reset_index().assign(view=[]))
+    assert tables.markdown("Differences", "", empty)

@@ -5,7 +5,7 @@ import pytest
 
 from wavetag import tags
 
-# The replication's merges, as its source lists them.
+# The report's merges, as its source lists them.
 PUBLISHED_MERGES = """
     beat<beats; chant<chanting; choir<choral; classical<clasical, classic; drum<drums;
     electro<electronic, electronica, electric; fast<fast beat, quick;

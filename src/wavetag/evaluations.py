@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from wavetag import files, scoring, splits
 
@@ -55,6 +56,26 @@ def score_views(
         by_view[name] = {**files.rounded(scores, decimals), "test_clips": len(part)}
     headline = by_view.pop(splits.TAGGED)
     return {"view": splits.TAGGED, **headline, "views": by_view}
+
+
+def by_tag(test: splits.Split, predictions: np.ndarray) -> pd.DataFrame:
+    """The scores of each tag on each view of the test clips that has a clip.
+
+    Args:
+        test: the test clips, all of them.
+        predictions: [seeds, clips, tags].
+
+    Returns:
+        ``view``, then the columns of ``scoring.per_tag_table``.
+    """
+    parts = []
+    for name in splits.VIEWS:
+        seen = test.view(name)
+        if seen.any():
+            table = pd.DataFrame(scoring.per_tag_table(test.labels[seen], predictions[:, seen], test.tags))
+            table.insert(0, "view", name)
+            parts.append(table)
+    return pd.concat(parts, ignore_index=True)
 
 
 def write(path: str | Path, predictions: np.ndarray, metrics: Mapping[str, Any]) -> None:

@@ -229,10 +229,10 @@ def by_tag(name: str, rows: Sequence[Mapping], dataset: str) -> Drawing:
     score = {row["tag"]: row["roc_auc"] for row in rows}
     best, worst, undefined = best_and_worst(rows)
     listed = [", ".join(f"{tag} {_figure(score[tag])}" for tag in tags) or "none" for tags in (best, worst)]
-    title = f"ROC-AUC of each tag on the test clips: {name}"
+    title = f"ROC-AUC of each tag on the tagged test clips: {name}"
     lines = [f"best: {listed[0]}    worst: {listed[1]}"]
     if undefined:
-        lines.append(f"undefined, as every test clip or none has the tag: {', '.join(undefined)}")
+        lines.append(f"undefined, as every one of them or none has the tag: {', '.join(undefined)}")
     figure = _by_tag(rows, best, worst, title, [*lines, of_dataset(dataset)])
     caption = (
         f"Config {name}. Best: {listed[0]}; worst: {listed[1]}. In parentheses: how many test clips have the tag; where"
@@ -280,11 +280,11 @@ def by_config(rows: pd.DataFrame, others: Mapping[str, float], clips: int, datas
         rows: a row a config: ``config``, ``frontend``, ``roc_auc``, ``low``, ``high`` (the interval) and ``seeds``, a
             list with each seed's score. NaN where undefined.
         others: label -> score of other models on the same clips, drawn as lines.
-        clips: number of test clips.
+        clips: number of tagged test clips.
         dataset: its name.
     """
-    title = "Mean ROC-AUC of each config on the test clips"
-    caption = f"{clips} test clips."
+    title = "Mean ROC-AUC of each config on the tagged test clips"
+    caption = f"{clips} tagged test clips."
     known = rows.dropna(subset=["roc_auc"])
     if len(known) > 1:
         best, worst = known.loc[known["roc_auc"].idxmax()], known.loc[known["roc_auc"].idxmin()]
@@ -297,7 +297,8 @@ def by_config(rows: pd.DataFrame, others: Mapping[str, float], clips: int, datas
         " bars of two configs may overlap though their difference is shown: both were scored on the same clips, see the"
         " table of differences."
     )
-    return Drawing(_by_config(rows, others, title, [f"{clips} test clips; {of_dataset(dataset)}"]), title, caption)
+    lines = [f"{clips} tagged test clips; {of_dataset(dataset)}"]
+    return Drawing(_by_config(rows, others, title, lines), title, caption)
 
 
 @styled

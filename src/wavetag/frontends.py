@@ -4,7 +4,7 @@
 which a CPU's convolutions cost a third less.
 
 ``raw`` learns its filters (Dieleman & Schrauwen 2014, section 3.2). The spectrograms have nothing to learn and run on
-the network's device: ``mel`` (section 3.1), ``linear``, and ``flat``, the replication's spectrogram laid end to end.
+the network's device: ``mel`` (section 3.1), ``linear``, and ``flat``, the report's spectrogram laid end to end.
 """
 
 import math
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 COMPRESSION = 10_000.0  # C of log(1 + C x): section 3.1 of the paper
-LINEAR_LENGTH = 256  # samples a segment of the replication's spectrogram, without overlap
+LINEAR_LENGTH = 256  # samples a segment of the report's spectrogram, without overlap
 MEL_BANDS = 128
 
 
@@ -86,7 +86,7 @@ def density(window: np.ndarray, sample_rate: int, fft_size: int) -> np.ndarray:
 
 
 class Linear(_Spectrogram):
-    """The replication's spectrogram, log(1 + C x), its frequencies as channels.
+    """The report's spectrogram, log(1 + C x), its frequencies as channels.
 
     The power spectral density that ``scipy.signal.spectrogram(x, fs, nperseg=256, noverlap=0)`` gives with all else at
     its default: a Tukey window of .25, each segment's mean taken away, one-sided, in units squared per Hz.
@@ -119,7 +119,7 @@ class Linear(_Spectrogram):
 
 
 class Flat(Linear):
-    """The replication's input: the ``linear`` spectrogram, frequency by frequency, as one sequence on one channel."""
+    """The report's input: the ``linear`` spectrogram, frequency by frequency, as one sequence on one channel."""
 
     def __init__(self, *arguments, **settings):
         super().__init__(*arguments, **settings)

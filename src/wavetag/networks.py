@@ -1,6 +1,7 @@
 """The network: a front end on each window of a clip, a small convolutional trunk, one prediction a clip.
 
-Dieleman & Schrauwen, "End-to-end learning for music audio", ICASSP 2014, section 3; the sizes are the replication's.
+Dieleman & Schrauwen, "End-to-end learning for music audio", ICASSP 2014, section 3; the sizes are those of the
+report, a replication of 2023.
 Reads from top to bottom: ``Trunk``, then ``Tagger``.
 """
 
@@ -31,7 +32,7 @@ def _conv(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
 class Trunk(nn.Module):
     """Two convolutions over time, each with max-pooling by 4, and a hidden layer of 100, all with ReLU.
 
-    The extras of the replication: batch norm after each ReLU, dropout on the hidden layer.
+    The extras of the report: batch norm after each ReLU, dropout on the hidden layer.
     """
 
     def __init__(self, channels: int, frames: int, batch_norm: bool, dropout: float):

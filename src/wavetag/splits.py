@@ -104,8 +104,14 @@ def make(
     table["artist_disjoint"] = (in_test & ~table["artist"].isin(known_artists)).astype(int)
     tagged = labels.any(axis=1)
     for name in NAMES:
-        if not tagged[table["split"] == name].any():
+        of_split = table["split"] == name
+        if not of_split.any():
             raise ValueError(f"split {name} has no clip: none of parts {', '.join(parts[name])} has a usable one")
+        if not tagged[of_split].any():
+            raise ValueError(
+                f"split {name} has {of_split.sum()} clips, and none with a tag of the vocabulary:"
+                f" {', '.join(list(words)[:5])}{', …' if len(words) > 5 else ''}"
+            )
     kept = tagged | in_test | (population == ALL)
     return Split(table.loc[kept, list(COLUMNS)].reset_index(drop=True), tuple(words), labels[kept])
 

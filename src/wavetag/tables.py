@@ -101,7 +101,7 @@ def comparisons(
     """Paired differences, and batch norm x dropout with its interaction, artists resampled.
 
     An interaction is both - batch norm - dropout + neither: above zero the two give more together than apart
-    ("synergistic" is the replication's word). An effect of one is the mean over the other's two levels.
+    ("synergistic" is the report's word). An effect of one is the mean over the other's two levels.
 
     Columns: ``low`` and ``high``, the 95 % interval for these trained networks (the choice of clips); ``sd``, its
     standard error; ``sd_seeds``, the standard error that is due to the choice of seeds; ``shown``, whether it
@@ -125,15 +125,66 @@ def comparisons(
     return pd.DataFrame(rows, columns=["contrast", "difference", "low", "high", "sd", "sd_seeds", "shown"])
 
 
-def heading(settings: Mapping[str, Any], clips: Mapping[str, int], views: Mapping[str, int], seeds: int) -> str:
+def comparisons_by_view(
+    pairs: Iterable[tuple[str, str]],
+    evaluations: Mapping[str, Evaluation],
+    test: splits.Split,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """``comparisons`` on each view of the test clips that has a clip, with a column ``view``.
+
+    Args:
+        test: the test clips, all of them; evaluations are of the same.
+    """
+    pairs, parts = list(pairs), []
+    for view in splits.VIEWS:
+        seen = test.view(view)
+        if seen.any():
+            part = test.where(seen)
+            of_view = {name: evaluation.where(seen) for name, evaluation in evaluations.items()}
+            artists = part.clips["artist"].to_numpy()
+            compared = comparisons(pairs, of_view, part.labels, artists, resamples, seed)
+            compared.insert(0, "view", view)
+            parts.append(compared)
+    return pd.concat(parts, ignore_index=True)
+
+
+def readable_comparisons(frame: pd.DataFrame) -> pd.DataFrame:
+    """``comparisons_by_view`` for reading: a row a contrast, three columns a view."""
+    shown = {"difference of mean ROC-AUC (ours)": list(dict.fromkeys(frame["contrast"]))}
+    for view, rows in frame.groupby("view", sort=False):
+        records = rows.to_dict("records")
+        shown[f"{view} [95 % by clips]"] = [
+            "–" if pd.isna(row["difference"]) else f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            for row in records
+        ]
+        shown[f"{view}: standard error by seeds"] = [_figure(row["sd_seeds"]) for row in records]
+        shown[f"{view}: beyond both chances"] = [_plain(row["shown"]) for row in records]
+    return pd.DataFrame(shown)
+
+
+def undefined_tags(test: splits.Split) -> dict[str, list[str]]:
+    """View -> the tags that every clip of it has, or none: they have no ROC-AUC and are left out of its mean."""
+    undefined = {}
+    for view in splits.VIEWS:
+        labels = test.labels[test.view(view)]
+        same = labels.all(axis=0) | ~labels.any(axis=0)
+        undefined[view] = [tag for tag, constant in zip(test.tags, same, strict=True) if constant]
+    return undefined
+
+
+def heading(settings: Mapping[str, Any], clips: Mapping[str, int], test: splits.Split, seeds: int) -> str:
     """What every table says above its rows.
 
     Args:
         settings: as in params.yaml.
         clips: how many train and validate.
-        views: how many test clips there are in each view.
+        test: the test clips, all of them.
         seeds: how many networks a config has.
     """
+    views = {name: int(test.view(name).sum()) for name in splits.VIEWS}
+    undefined = {name: missing for name, missing in undefined_tags(test).items() if missing and views[name]}
     dataset, vocabulary = settings["dataset"]["name"], settings["split"]["vocabulary"]
     tags = vocabulary if isinstance(vocabulary, str) else f"a list of {len(vocabulary)} tags"
     lines = [
@@ -144,6 +195,12 @@ def heading(settings: Mapping[str, Any], clips: Mapping[str, int], views: Mappin
         f" view is named); all, the {views[splits.ALL]} there are; artist-disjoint, the {views[splits.ARTIST_DISJOINT]}"
         " of all whose artist is in neither train nor validation.",
     ]
+    if undefined:
+        without = "; ".join(
+            f"{name} without {', '.join(missing)} ({len(test.tags) - len(missing)} of {len(test.tags)} tags are left)"
+            for name, missing in undefined.items()
+        )
+        lines.append(f"A tag that every clip of a view has, or none, has no score there: {without}.")
     if dataset == "minitune":
         lines.append(
             "minitune is generated music. Its numbers are not MagnaTagATune's: the columns headed 'published' are, and"
@@ -175,15 +232,9 @@ def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     for column, title in columns.items():
         if column in SCORES:
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
-        elif column in ("difference", "low", "high", "sd_seeds"):
-            shown[title] = ["–" if pd.isna(value) else _signed(column, value) for value in frame[column]]
         elif column in frame:
             shown[title] = ["–" if pd.isna(value) else _plain(value) for value in frame[column]]
     return pd.DataFrame(shown)
-
-
-def _signed(column: str, value: float) -> str:
-    return _figure(value) if column == "sd_seeds" else f"{value:+.3f}"
 
 
 def _plain(value: Any) -> str:
@@ -204,7 +255,7 @@ TITLES = {
         "report": "report (published)",
         "paper": "paper, raw (published)",
         "paper_mel": "paper, mel (published)",
-        "replication": "replication (published)",
+        "replication": "another replication (published)",
     },
     "table2": {
         "config": "config",
@@ -217,14 +268,6 @@ TITLES = {
         "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
         "report": "report (published)",
         "paper": "paper (published)",
-    },
-    "comparisons": {
-        "contrast": "difference of mean ROC-AUC, tagged",
-        "difference": "ours",
-        "low": "95 % by clips, from",
-        "high": "to",
-        "sd_seeds": "standard error by seeds",
-        "shown": "beyond both chances",
     },
 }
 

@@ -3,7 +3,7 @@
 MagnaTagATune has 188 tags, many of them synonyms. Two vocabularies of 50 are in use:
 
 * ``standard50``, the 50 most frequent of the 188, in order of frequency. Later publications score on it.
-* ``merged50``, the one of the replication that is reproduced here: 29 groups of synonyms are merged, each under one
+* ``merged50``, the one of the report, a replication of 2023: 29 groups of synonyms are merged, each under one
   word, and the 50 most frequent of what results are taken, in alphabetical order.
 
 The orders are part of the data. There are ties in the counts, so that sorting by count would not give them back.

@@ -14,7 +14,7 @@ FLAT_COMMAND = "snakemake --cores 4 flat"
 
 
 def flat_rows(results: dict[str, Any], suite: dict[str, Any]) -> pd.DataFrame:
-    """The rows of the replication's own spectrogram: scored if the suite was run, else saying that it was not."""
+    """The rows of the report's own spectrogram: scored if the suite was run, else saying that it was not."""
     names = list(suite["experiments"])
     measured = {name: evaluations.Evaluation(None, results[name]) for name in names if name in results}
     rows = [
@@ -27,8 +27,10 @@ def flat_rows(results: dict[str, Any], suite: dict[str, Any]) -> pd.DataFrame:
 
 
 def what_shows(evaluated: dict[str, evaluations.Evaluation], test: splits.Split, settings: dict[str, Any]) -> str:
-    """A sentence on the smallest difference between two configs that this test set can show."""
-    base, other = evaluated["base"].predictions, evaluated["raw_bn"].predictions
+    """A sentence on the smallest difference between two configs that the tagged test clips can show."""
+    tagged = test.view(splits.TAGGED)
+    test = test.where(tagged)
+    base, other = (evaluated[name].where(tagged).predictions for name in ("base", "raw_bn"))
     by_clips, by_both = (
         scoring.smallest_detectable_difference(
             test.labels,
@@ -63,10 +65,7 @@ def main() -> None:
     split = splits.read(arguments.split)
     test = split.only(splits.TEST)
     counts = {name: len(split.only(name)) for name in (splits.TRAIN, splits.VALID)}
-    views = {name: int(test.view(name).sum()) for name in splits.VIEWS}
-    tagged = test.view(splits.TAGGED)
-    test = test.where(tagged)
-    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz").where(tagged) for name in names}
+    evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
     others = {name: metrics for name, metrics in files.read_json(arguments.baselines).items() if metrics}
 
     first = tables.table(settings["tables"]["table1"], settings, evaluated, published.RAW, others)
@@ -75,11 +74,9 @@ def main() -> None:
     flat = flat_rows(files.read_json(arguments.flat / "results.json"), params.load_suite(arguments.flat, settings))
     second = pd.concat([flat, second], ignore_index=True)
     pairs = [(name, "base") for name in names if name != "base"] if "base" in names else []
-    compared = tables.comparisons(
-        pairs, evaluated, test.labels, test.clips["artist"].to_numpy(), **settings["evaluate"]
-    )
+    compared = tables.comparisons_by_view(pairs, evaluated, test, **settings["evaluate"])
 
-    above = tables.heading(settings, counts, views, len(settings["defaults"]["seeds"]))
+    above = tables.heading(settings, counts, test, len(settings["defaults"]["seeds"]))
     below = what_shows(evaluated, test, settings["evaluate"]) if {"base", "raw_bn"} <= set(names) else ""
     pages = {
         "table1": (first, "Table I: length and stride of the strided convolution, raw audio", below),
@@ -88,8 +85,9 @@ def main() -> None:
     }
     for name, (frame, title, after) in pages.items():
         files.write_table(arguments.out / f"{name}.csv", frame, decimals=DECIMALS)
-        page = tables.markdown(title, above, tables.readable(frame, tables.TITLES[name]), after)
-        files.write_text(arguments.out / f"{name}.md", page)
+        of_configs = name in tables.TITLES
+        shown = tables.readable(frame, tables.TITLES[name]) if of_configs else tables.readable_comparisons(frame)
+        files.write_text(arguments.out / f"{name}.md", tables.markdown(title, above, shown, after))
     say(f"aggregate: {len(names)} configs in {arguments.out}")
 
 

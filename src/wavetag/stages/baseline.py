@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wavetag import baselines, clips, evaluations, files, params, scoring, splits, tags
+from wavetag import baselines, clips, evaluations, files, params, splits, tags
 from wavetag.stages import say, stage
 
 DECIMALS = 6
@@ -61,16 +61,16 @@ def main() -> None:
     if known is not None:
         predictions["ceiling"] = known
 
-    evaluate, tagged = settings["evaluate"], test.view(splits.TAGGED)
-    metrics, by_tag = {}, []
+    evaluate, metrics, by_tag = settings["evaluate"], {}, []
     for name, predicted in predictions.items():
         metrics[name] = evaluations.score_views(
             test, predicted[None], evaluate["resamples"], evaluate["seed"], DECIMALS
         )
-        table = pd.DataFrame(scoring.per_tag_table(test.labels[tagged], predicted[None, tagged], test.tags))
-        by_tag.append(table.assign(model=name))
-        dataset = settings["dataset"]["name"]
-        say(f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {tagged.sum()} tagged test clips of {dataset}")
+        by_tag.append(evaluations.by_tag(test, predicted[None]).assign(model=name))
+        say(
+            f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {metrics[name]['test_clips']} tagged test"
+            f" clips of {settings['dataset']['name']}"
+        )
     files.write_json(arguments.metrics, metrics)
     files.write_table(arguments.tags, pd.concat(by_tag), decimals=DECIMALS)
 

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from wavetag import clips, evaluations, files, params, scoring, splits
+from wavetag import clips, evaluations, files, params, splits
 from wavetag.stages import say, stage
 
 DECIMALS = 6
@@ -49,9 +48,7 @@ def main() -> None:
     }
     evaluations.write(arguments.predictions, predictions, metrics)
     files.write_json(arguments.metrics, metrics)
-    tagged = test.view(splits.TAGGED)
-    table = pd.DataFrame(scoring.per_tag_table(test.labels[tagged], predictions[:, tagged], test.tags))
-    files.write_table(arguments.tags, table, decimals=DECIMALS)
+    files.write_table(arguments.tags, evaluations.by_tag(test, predictions), decimals=DECIMALS)
     low, high = metrics["roc_auc_ci"]
     say(
         f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f})"
