@@ -4,11 +4,12 @@
 
 Makes a stand-in for the real dataset in WORK: its layout, with as many MP3s as asked for (hard links to those of
 --audio, over and over), and its tables (annotations_final.csv and clip_info_final.csv from --tables, plain or gzipped;
-without them, tables of the same size drawn at random). Then, in a clone of this repository in WORK:
+without them, tables of the same size drawn at random). The three clips that are broken in the real dataset are broken
+here. Then, in a clone of this repository in WORK:
 
 1. the stage `prepare` against the same files decoded and resampled by bare calls of soundfile and soxr in as many
-   processes, turn by turn, on some of the clips;
-2. the pipeline on all of them, from `acquire` to `normalise`, through Snakemake and DVC;
+   processes, turn by turn, on some of the clips, at each sample rate;
+2. the pipeline on all of them, from `acquire` to `normalise`, at 12 and 16 kHz side by side, through Snakemake and DVC;
 3. the same once more, with nothing to do;
 4. `prepare` killed (-9) half-way and started again: what it costs, and whether the array is the same to the byte;
 5. the first minute of training.
@@ -30,6 +31,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -43,13 +45,15 @@ from wavetag import files, params, settings
 from wavetag.datasets import layout
 
 ROOT = Path(__file__).resolve().parents[1]
-RATE = 12_000
+RATES = (12_000, 16_000)
+RATE = RATES[0]
+BROKEN = ("35644", "55753", "57881")
 
 
-def bare(path: Path) -> int:
-    """What has to be done in any case: decode, resample."""
+def bare(path: Path, to: int) -> int:
+    """What has to be done in any case: decode, and resample where the rate is another."""
     samples, rate = soundfile.read(path, dtype="float32")
-    return len(soxr.resample(samples, rate, RATE))
+    return len(soxr.resample(samples, rate, to) if rate != to else samples)
 
 
 class Memory(threading.Thread):
@@ -140,15 +144,18 @@ def read_tables(folder: Path | None, clips: int) -> tuple[pd.DataFrame, pd.DataF
 
 
 def stand_in(folder: Path, audio: Path, tables: Path | None, clips: int) -> list[Path]:
-    """The dataset. Returns its MP3s."""
+    """The dataset. Returns its MP3s that can be decoded."""
     annotations, information = read_tables(tables, clips)
     sources = sorted(audio.glob("[0-9a-f]/*.mp3"))
     if not sources:
         raise SystemExit(f"--audio {audio}: no MP3 in folders 0 to f there")
     paths = []
-    for number, name in enumerate(annotations["mp3_path"]):
+    for number, (clip_id, name) in enumerate(zip(annotations["clip_id"], annotations["mp3_path"], strict=True)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if clip_id in BROKEN:
+            path.write_bytes(b"")
+            continue
         if not path.exists():
             os.link(sources[number % len(sources)].resolve(), path)
         paths.append(path)
@@ -171,7 +178,7 @@ def clone(folder: Path, source: Path) -> None:
     subprocess.run("git init -q && git add -A && git commit -qm stand-in", shell=True, cwd=folder, check=True)
     here = Path.cwd()
     os.chdir(folder)
-    settings.apply(["magnatagatune", f"dataset.source={source}"])
+    settings.apply(["magnatagatune", f"dataset.source={source}", f"prepare.sample_rates={list(RATES)}"])
     os.chdir(here)
 
 
@@ -180,12 +187,12 @@ def stage(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "workflow/stage.py", name, *arguments]
 
 
-def prepare_of(dataset: Path, out: Path) -> list[str]:
+def prepare_of(dataset: Path, out: Path, rate: int = RATE) -> list[str]:
     """The command of the stage `prepare`."""
     return stage(
         "prepare",
         "--sample-rate",
-        str(RATE),
+        str(rate),
         "--dataset",
         str(dataset),
         "--clips",
@@ -205,20 +212,25 @@ def against_bare(work: Path, repository: Path, audio: Path, tables: Path | None,
     """Medians of the seconds of `prepare` and of bare decoding, turn by turn, over the same files."""
     sample = work / "sample"
     paths = stand_in(sample, audio, tables, clips)
-    ours, theirs = [], []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        with ProcessPoolExecutor(cores) as pool:
-            decoded = sum(pool.map(bare, paths, chunksize=16))
-        theirs.append(time.perf_counter() - start)
-        shutil.rmtree(work / "prepared", ignore_errors=True)
-        ours.append(timed(repository, *prepare_of(sample, work / "prepared"))[0])
-    print(f"prepare, {len(paths)} clips ({decoded / RATE / 3600:.1f} h of audio), {cores} processes, {rounds} rounds:")
-    ratio = median(ours) / median(theirs)
-    print(f"  {median(ours):.1f} s, bare soundfile + soxr {median(theirs):.1f} s, ratio {ratio:.2f}")
-    print(
-        f"  all: ours {[round(value, 1) for value in ours]}, bare {[round(value, 1) for value in theirs]}", flush=True
-    )
+    for rate in RATES:
+        ours, theirs, largest = [], [], 0
+        for _ in range(rounds):
+            start = time.perf_counter()
+            with ProcessPoolExecutor(cores) as pool:
+                decoded = sum(pool.map(partial(bare, to=rate), paths, chunksize=16))
+            theirs.append(time.perf_counter() - start)
+            shutil.rmtree(work / "prepared", ignore_errors=True)
+            seconds, memory = timed(repository, *prepare_of(sample, work / "prepared", rate))
+            ours.append(seconds)
+            largest = max(largest, memory)
+        print(
+            f"prepare at {rate} Hz, {len(paths)} clips ({decoded / rate / 3600:.1f} h of audio), {cores} processes,"
+            f" {rounds} rounds: {median(ours):.1f} s, bare soundfile + soxr {median(theirs):.1f} s, ratio"
+            f" {median(ours) / median(theirs):.2f}, {largest / 1e6:.0f} MB"
+        )
+        listed = [", ".join(f"{value:.1f}" for value in values) for values in (ours, theirs)]
+        print(f"  each round: ours {listed[0]}; bare {listed[1]}", flush=True)
+    shutil.rmtree(work / "prepared")
 
 
 def whole(repository: Path, cores: int) -> None:
@@ -226,13 +238,16 @@ def whole(repository: Path, cores: int) -> None:
     command = [str(Path(sys.executable).with_name("snakemake")), "--cores", str(cores)]
     for target, label in (
         ("data/raw/magnatagatune", "acquire"),
-        (f"data/prepared/{RATE}/clips.npy", "prepare"),
+        *((f"data/prepared/{rate}/clips.npy", f"prepare at {rate} Hz") for rate in RATES),
         ("data/split/split.tsv", "split"),
-        (f"data/statistics/{RATE}.json", "normalise"),
+        *((f"data/statistics/{rate}.json", f"normalise at {rate} Hz") for rate in RATES),
         (f"data/statistics/{RATE}.json", "all of these once more"),
     ):
         seconds, memory = timed(repository, *command, target)
         print(f"  snakemake, {label}: {seconds:.1f} s, {memory / 1e6:.0f} MB", flush=True)
+    for name in (f"prepare_{RATE}", "split"):
+        lines = (repository / f"logs/{name}.log").read_text().splitlines()
+        print("".join(f"    {line}\n" for line in lines if "decoded" not in line), end="", flush=True)
 
 
 def interrupted(repository: Path, work: Path, clips: int) -> None:
@@ -288,7 +303,7 @@ def training(repository: Path, seconds: float) -> None:
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, help="folder for what is made, on a disk with 45 GB for all clips")
+    parser.add_argument("work", type=Path, help="folder for what is made, on a disk with 50 GB for all clips")
     parser.add_argument("--audio", type=Path, required=True, help="dataset whose MP3s are repeated")
     parser.add_argument("--tables", type=Path, help="folder with MagnaTagATune's tables")
     parser.add_argument("--clips", type=int, default=25_863)
@@ -311,6 +326,7 @@ def main() -> None:
     )
     print(f"the pipeline on {arguments.clips} clips:")
     whole(repository, arguments.cores)
+    shutil.rmtree(repository / f"data/prepared/{RATES[1]}")  # room for what follows
     interrupted(repository, work, arguments.clips)
     training(repository, 60)
 

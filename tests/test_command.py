@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from wavetag import clips, command, figures, files, params, splits
+from wavetag import clips, command, figures, files, params, splits, tags
+from wavetag.datasets import layout
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = params.load(ROOT / "params.yaml", ROOT / params.SCHEMA)["defaults"]["sample_rate"]
 PREPARED, SPLIT, REPORT = Path(f"data/prepared/{RATE}"), Path("data/split/split.tsv"), Path("reports/dataset")
+RAW = Path("data/raw/minitune")
 TAGS = ("guitar", "no piano", "sitar")
+LABELS = [[1, 1, 0], [0, 0, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0]]
 MADE = {"tags.png", "co_occurrence.png", "durations.png", "loudness.png", "description.json"}
 
 
@@ -35,6 +38,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def prepared(folder):
     """Six clips, prepared and split; the last one cannot be decoded, the one before exceeds the training range once."""
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("vocabulary: merged50", f"vocabulary: [{', '.join(TAGS)}]"))
     settings = params.load()
     length, window = params.clip_samples(settings, RATE), params.window_samples(settings, RATE)
     names = [f"{part}/artist-album-0{number}-song-0-29.mp3" for number, part in enumerate("01cdee")]
@@ -48,11 +53,14 @@ def prepared(folder):
     table.loc[5, ["samples", "status", "reason"]] = [0, clips.UNDECODABLE, "the file is empty"]
     table.loc[5, ["minimum", "maximum", "rms_dbfs"]] = None
     files.write_table(PREPARED / "manifest.tsv", table[list(clips.MANIFEST_COLUMNS)])
+    annotated = np.array([*LABELS, [0, 1, 0]], dtype=np.uint8)
+    annotated = np.hstack([annotated, annotated[:, :1]])
+    layout.write_tables(RAW, (*TAGS, "rare"), table[["clip_id", "path", "artist", "album"]], annotated)
     array = np.lib.format.open_memmap(PREPARED / "clips.npy", mode="w+", dtype=np.int16, shape=(6, length))
     array[4, 3] = 101
     array.flush()
     chosen = table[:5].assign(split=["train", "train", "valid", "test", "test"], windows=length // window)
-    labels = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.uint8)
+    labels = np.array(LABELS, dtype=np.uint8)
     splits.write(SPLIT, splits.Split(chosen.assign(artist_disjoint=0)[list(splits.COLUMNS)], TAGS, labels))
     return folder
 
@@ -72,11 +80,12 @@ def test_describe_prints_draws_and_writes(prepared, capsys):
     assert command.main(["describe"]) == 0
     assert in_folder(REPORT) == MADE
     captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == f"minitune, vocabulary of 3 listed tags, {RATE} Hz"
     assert captured.err == ""
     for words in (*TAGS, "1 undecodable: the file is empty", "artist-disjoint", str(REPORT)):
         assert words in captured.out
     described = files.read_json(REPORT / "description.json")
-    assert described["dataset"] == params.load()["dataset"]["name"]
+    assert [described[key] for key in ("dataset", "vocabulary", "sample_rate")] == ["minitune", list(TAGS), RATE]
     assert [described["clips"][name]["clips"] for name in splits.NAMES] == [2, 1, 2]
     assert described["range"]["test"]["samples_outside"] == 1
     assert set(described["figures"]) == MADE - {"description.json"}
@@ -99,13 +108,142 @@ def test_describe_says_the_same_every_time_and_leaves_other_files_as_they_are(pr
     assert {path: path.read_bytes() for path in Path("data").rglob("*") if path.is_file()} == read
 
 
-def test_describe_takes_other_folders(prepared, monkeypatch):
+@pytest.fixture
+def quick(monkeypatch):
+    """Figures are not drawn in full."""
     monkeypatch.setattr(figures, "save", lambda figure, path: Path(path).write_bytes(b"a figure"))
-    PREPARED.rename("elsewhere")
-    SPLIT.rename("other.tsv")
-    assert command.main(["describe", "--prepared", "elsewhere", "--split", "other.tsv", "--out", "a/b"]) == 0
+
+
+def test_describe_writes_where_it_is_told(prepared, quick):
+    assert command.main(["describe", "--out", "a/b"]) == 0
     assert in_folder("a/b") == MADE
     assert not REPORT.exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/below/it"])
+def test_a_file_in_the_place_of_the_folder_for_figures_is_named(folder, capsys, out):
+    Path("file").write_text("the user's")
+    assert command.main(["describe", "--out", out]) == 1
+    assert error_of(capsys) == f"wavetag describe: --out {out}: file is a file; a folder is needed"
+    assert Path("file").read_text() == "the user's"
+
+
+def replace_setting(before, after):
+    text = Path("params.yaml").read_text()
+    assert before in text
+    Path("params.yaml").write_text(text.replace(before, after, 1))
+
+
+def test_describe_shows_another_sample_rate_with_the_same_split(prepared, quick, capsys):
+    """A clip that at the usual rate ends at a window's edge has a sample more at the other: one window more."""
+    replace_setting("sample_rates: [12000]", "sample_rates: [12000, 16000]")
+    manifest = clips.read_manifest(PREPARED / "manifest.tsv")
+    length, window = params.clip_samples(params.load(), 16_000), params.window_samples(params.load(), 16_000)
+    manifest.loc[manifest["status"] == clips.OK, "samples"] = length
+    manifest.loc[0, "samples"] = 9 * window + 1
+    files.write_table("data/prepared/16000/manifest.tsv", manifest)
+    np.lib.format.open_memmap("data/prepared/16000/clips.npy", mode="w+", dtype=np.int16, shape=(6, length)).flush()
+    split = splits.read(SPLIT)
+    split.clips.loc[0, "windows"] = 9
+    splits.write(SPLIT, split)
+    assert command.main(["describe", "--sample-rate", "16000"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "minitune, vocabulary of 3 listed tags, 16000 Hz"
+    described = files.read_json(REPORT / "description.json")
+    assert described["sample_rate"] == 16_000
+    assert described["durations"]["clip_seconds"] == 29.125
+    split.clips.loc[0, "windows"] = 8
+    splits.write(SPLIT, split)
+    assert command.main(["describe", "--sample-rate", "16000"]) == 1
+    assert f"the split was made with other windows than of {window} samples" in error_of(capsys)
+
+
+def test_a_sample_rate_that_is_not_prepared_is_refused_with_those_that_are(prepared, capsys):
+    assert command.main(["describe", "--sample-rate", "8000"]) == 1
+    assert error_of(capsys) == "wavetag describe: --sample-rate 8000: prepare.sample_rates has 12000"
+
+
+def test_what_is_prepared_of_one_dataset_is_not_shown_as_another(prepared, capsys):
+    """So it is after `make all` on minitune and `wavetag use magnatagatune`."""
+    replace_setting("name: minitune", "name: magnatagatune")
+    replace_setting("source: src/minitune", "source: data/downloads/magnatagatune")
+    assert command.main(["describe"]) == 1
+    assert error_of(capsys).startswith(
+        "wavetag describe: data/raw/magnatagatune/annotations_final.csv: no such file; `"
+    )
+    RAW.rename("data/raw/magnatagatune")
+    path = Path("data/raw/magnatagatune/annotations_final.csv")
+    for name in ('"8"', "song-0-29"):
+        content = path.read_text()
+        path.write_text(content.replace(name, name.replace("8", "80").replace("song", "a song"), 1))
+        assert command.main(["describe"]) == 1
+        line = error_of(capsys)
+        assert line.startswith(f"wavetag describe: {PREPARED}/manifest.tsv: other clips than those of magnatagatune")
+        assert line.endswith("`snakemake --cores 4 all` (or `make all`) makes it anew")
+        path.write_text(content)
+    assert not REPORT.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("[guitar, no piano, sitar]", "[guitar, no piano]", "3 tags, other ones than the 2 that split.vocabulary asks"),
+        ("[guitar, no piano, sitar]", "all", "3 tags, other ones than the 4 that split.vocabulary asks for ('rare' is"),
+        ("[guitar, no piano, sitar]", "[sitar, guitar, no piano]", "other ones than the 3 that split.vocabulary asks"),
+        ('["d", "e", "f"]', '["d", "f"]', "other clips than split.train, valid, test and population ask for"),
+    ],
+)
+def test_a_split_that_was_made_with_other_settings_is_refused(prepared, capsys, before, after, told):
+    replace_setting(before, after)
+    assert command.main(["describe"]) == 1
+    line = error_of(capsys)
+    assert line.startswith(f"wavetag describe: {SPLIT}: ") and told in line and "makes it anew" in line
+
+
+def test_a_split_of_another_population_is_refused(prepared, quick, capsys):
+    """A training clip without a tag, which only the population `all` takes in."""
+    path = RAW / "annotations_final.csv"
+    path.write_text(path.read_text().replace('"8"\t"0"\t"0"\t"1"', '"8"\t"0"\t"0"\t"0"'))
+    split = splits.read(SPLIT)
+    splits.write(SPLIT, split.where((split.clips["row"] != 1).to_numpy()))
+    assert command.main(["describe"]) == 0
+    capsys.readouterr()
+    replace_setting("population: tagged", "population: all")
+    assert command.main(["describe"]) == 1
+    assert f"{SPLIT}: other clips than split.train, valid, test and population ask for" in error_of(capsys)
+
+
+def test_labels_of_another_run_are_refused(prepared, capsys):
+    split = splits.read(SPLIT)
+    split.labels[0] = [0, 0, 1]
+    splits.write(SPLIT, split)
+    assert command.main(["describe"]) == 1
+    assert f"{SPLIT}: other labels than those of minitune" in error_of(capsys)
+
+
+def test_use_prints_what_changed_and_what_is_asked_for_now(folder, capsys):
+    assert command.main(["use", "defaults.seeds=[3]"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "defaults.seeds: [0, 1, 2] -> [3]",
+        "params.yaml has these settings now:",
+        "minitune from src/minitune, vocabulary merged50, 12000 Hz, scaling minmax; experiments: 14, epochs: 10,"
+        " seeds: 3",
+    ]
+    assert command.main(["use", "defaults.seeds=[3]"]) == 0
+    assert capsys.readouterr().out.startswith("params.yaml had these settings already:\nminitune from")
+
+
+def test_tags_that_yaml_reads_otherwise_are_used_from_the_command_line_to_the_split(folder, capsys):
+    assert command.main(["use", 'split.vocabulary=["80s", "no"]']) == 0
+    assert "split.vocabulary: merged50 -> [80s, 'no']" in capsys.readouterr().out
+    words = params.load()["split"]["vocabulary"]
+    assert list(tags.resolve(words, ("no", "rock", "80s"), np.eye(3))) == ["80s", "no"]
+
+
+@pytest.mark.parametrize("words", [["use"], ["use", "paper"], ["use", "defaults.epochs=3"]])
+def test_use_away_from_the_top_folder_is_an_error(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(words) == 1
+    assert "this is run from the repository's top folder" in error_of(capsys)
 
 
 def test_before_anything_is_prepared_the_first_missing_file_and_its_maker_are_named(folder, capsys):

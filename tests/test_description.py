@@ -130,21 +130,40 @@ def test_tags_are_sorted_by_count_and_shares_are_of_tagged_clips(described):
 
 
 def test_pairs_of_tags(described):
-    """Of seven clips: guitar on 5, piano on 3, sitar on 2; guitar and piano on 3, either with sitar on 1."""
+    """Of seven clips: guitar on 5, piano on 3, sitar on 2; guitar and piano on 3, either with sitar on 1.
+
+    The lift is among eight: one of train's part has no tag and is in no split.
+    """
     first, second, third = described["pairs"]
     assert first == {
         "tags": ["guitar", "[bold]piano[/]"],
         "clips": 3,
         "clips_of_each": [5, 3],
         "jaccard": 0.6,
-        "lift": 1.4,
+        "lift": 1.6,
     }
     assert (second["tags"], second["jaccard"], third["jaccard"]) == (
         ["[bold]piano[/]", "sitar"],
         0.25,
         pytest.approx(1 / 6, abs=1e-6),
     )
-    assert second["lift"] == pytest.approx(7 / 6, abs=1e-6)
+    assert second["lift"] == pytest.approx(8 / 6, abs=1e-6)
+
+
+def test_the_lift_of_independent_tags_is_one_whatever_the_population(split):
+    """Two tags, each on every second clip: four clips of which one has neither tag, which training does not use."""
+    clips_of_train = split.clips.iloc[[0, 0, 0, 0]].assign(split="train").reset_index(drop=True)
+    labels = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=np.uint8)
+    every = splits.Split(clips_of_train, TAGS[:2], labels)
+    tagged = every.where(labels.any(axis=1))
+    assert description.strongest_pairs(every)[0]["lift"] == 1
+    assert description.strongest_pairs(tagged, untagged=1)[0]["lift"] == 1
+
+
+def test_notes_say_which_clips_and_artists_numbers_are_of(described):
+    text = " ".join(shown(described).split())
+    assert "among all usable clips of the splits' parts, those without a tag too" in text
+    assert "leaves out more artists: those of every usable clip of train's and valid's parts" in text
 
 
 def test_pairs_without_a_common_clip_are_not_listed(split):
@@ -162,10 +181,27 @@ def test_more_than_255_clips_with_both_tags_are_counted(split):
 def test_durations(described):
     assert described["durations"]["clip_seconds"] == 1.0
     assert described["durations"]["splits"] == {
-        "train": {"minimum": 0.4, "median": 1.0, "maximum": 1.0, "shorter": 1},
-        "valid": {"minimum": 0.6, "median": 0.6, "maximum": 0.6, "shorter": 1},
-        "test": {"minimum": 0.7, "median": 1.0, "maximum": 1.0, "shorter": 1},
+        "train": {"minimum": 0.4, "median": 1.0, "maximum": 1.0, "shorter": 1, "padded_by_less": 0},
+        "valid": {"minimum": 0.6, "median": 0.6, "maximum": 0.6, "shorter": 1, "padded_by_less": 0},
+        "test": {"minimum": 0.7, "median": 1.0, "maximum": 1.0, "shorter": 1, "padded_by_less": 0},
     }
+
+
+def test_a_clip_that_lacks_some_samples_is_not_short():
+    """MagnaTagATune's have 349,488 samples of 349,500 at 12 kHz; a tenth of a second is 1,200 samples."""
+    assert description.lacking([349_500, 349_488, 349_488, 348_300, 348_299, 100], 349_500, 12_000) == (2, 3)
+
+
+def test_a_split_of_another_rate_may_round_a_clip_to_a_window_more(manifest, split, array):
+    """At the rate of the split the clip of row 4 ends at an edge; at this one it has a sample more than a window."""
+    split.clips.loc[split.clips["row"] == 4, "windows"] = 1
+    with pytest.raises(DatasetError, match="other windows than of 5 samples"):
+        description.measured(manifest, split, array.shape, WINDOW)
+    table = description.measured(manifest, split, array.shape, WINDOW, slack=1)
+    assert table.loc[table["row"] == 4, "windows"].tolist() == [1]
+    split.clips["windows"] = 3
+    with pytest.raises(DatasetError, match="other windows than of 5 samples"):
+        description.measured(manifest, split, array.shape, WINDOW, slack=1)
 
 
 def test_loudness_leaves_out_digital_silence_and_counts_it(described):
@@ -348,7 +384,7 @@ def drawings(manifest, split, array):
     return {
         "tags": draw.tags(description.tag_frequencies(split), "minitune"),
         "co_occurrence": draw.co_occurrence(split, "minitune"),
-        "durations": draw.durations(table, LENGTH / RATE, RATE, "minitune"),
+        "durations": draw.durations(table, LENGTH, RATE, "minitune"),
         "loudness": draw.loudness(table, "minitune"),
     }
 
@@ -373,7 +409,9 @@ def test_figures_tell_what_is_missing_or_silent(manifest, split, array):
     drawn = drawings(manifest, split, array)
     assert "No positive in valid: sitar." in drawn["tags"].caption
     assert "train: 2 clips, median −25.0 dB, and 1 of digital silence" in texts(drawn["loudness"].figure)
-    assert "train: 3 clips, 1 of them shorter than 1 s" in texts(drawn["durations"].figure)
+    assert "train: 3 clips; 1 short by more than 0.1 s, 0 by less" in texts(drawn["durations"].figure)
+    assert "Shorter by more than 0.1 s, and padded with zeros: 1 in train, 1 in valid" in drawn["durations"].caption
+    assert "Padded by less: 0 in train" in drawn["durations"].caption
 
 
 def test_bars_are_as_long_as_the_shares(split):

@@ -112,8 +112,8 @@ def test_settings_are_read_as_they_are(load):
         ("experiments.wide.stride", 0, "experiments.wide.stride: 0 is not allowed; at least 1 is"),
         ("experiments.wide.dropout", 1, "experiments.wide.dropout: 1 is not allowed; less than 1 is"),
         ("defaults.learning_rate", 0, "defaults.learning_rate: 0 is not allowed; more than 0 is"),
-        ("defaults.learning_rate", float("nan"), "defaults.learning_rate: nan is not of type number"),
-        ("experiments.wide.compression", float("inf"), "experiments.wide.compression: inf is not of type number"),
+        ("defaults.learning_rate", float("nan"), "defaults.learning_rate: nan is not a number"),
+        ("experiments.wide.compression", float("inf"), "experiments.wide.compression: inf is not a number"),
         ("defaults.decay", 1.5, "defaults.decay: 1.5 is not allowed; at most 1 is"),
         ("defaults.frontend", "cqt", "defaults.frontend: 'cqt' is not allowed; allowed are raw, mel, linear, flat"),
         ("defaults.seeds", [], "defaults.seeds: [] should be non-empty"),
@@ -121,13 +121,17 @@ def test_settings_are_read_as_they_are(load):
         ("split.train", ["0", "g"], "split.train.1: 'g' does not match"),
         ("experiments", {"Base": {}}, "experiments: 'Base' does not match"),
         # of another type
-        ("experiments.wide.length", "long", "experiments.wide.length: 'long' is not of type integer"),
-        ("experiments.wide.length", 256.0, "experiments.wide.length: 256.0 is not of type integer"),
-        ("experiments.wide.length", True, "experiments.wide.length: True is not of type integer"),
-        ("experiments.base", None, "experiments.base: None is not of type object"),
-        ("defaults.batch_norm", "yes", "defaults.batch_norm: 'yes' is not of type boolean"),
-        ("defaults.learning_rate", "fast", "defaults.learning_rate: 'fast' is not of type number"),
-        ("split.valid", [12], "split.valid.0: 12 is not of type string"),
+        ("experiments.wide.length", "long", "experiments.wide.length: 'long' is not a whole number"),
+        ("experiments.wide.length", 256.0, "experiments.wide.length: 256.0 is not a whole number"),
+        ("experiments.wide.length", True, "experiments.wide.length: true is not a whole number"),
+        ("experiments.base", None, "experiments.base: null is not a mapping of keys to values"),
+        ("defaults.batch_norm", "yes", "defaults.batch_norm: 'yes' is not true or false"),
+        ("defaults.learning_rate", "fast", "defaults.learning_rate: 'fast' is not a number"),
+        ("split.valid", [12], "split.valid.0: 12 is not text; what YAML reads as something else"),
+        ("dataset.audio", 5, "dataset.audio: 5 is not null or text"),
+        ("defaults.seeds", 5, "defaults.seeds: 5 is not a list, such as [0, 1, 2]"),
+        ("prepare.sample_rates", 12_000, "prepare.sample_rates: 12000 is not a list, such as [12000, 16000]"),
+        ("split.test", "d", """split.test: 'd' is not a list, such as ["0", "a"]"""),
         # each allowed, but not together
         ("tables.table2", ["base", "narrow"], "tables.table2: there is no experiment 'narrow'; there are base, wide"),
         ("split.valid", ["d"], "split: part 'd' stands in two of train, valid and test"),
@@ -139,15 +143,27 @@ def test_settings_are_read_as_they_are(load):
         ),
         ("experiments.wide.sample_rate", 8_000, "experiments.wide: sample_rate 8000 is not among"),
         ("experiments.base", {}, "experiments.base: begin it with `<<: *defaults`"),
-        ("split.vocabulary", "top50", "split.vocabulary: 'top50' is not"),
+        (
+            "split.vocabulary",
+            "top50",
+            "split.vocabulary: 'top50' is not allowed; allowed are merged50, standard50, all,",
+        ),
+        ("split.vocabulary", "top:0", "top:N (N at least 1) and lists of tags, each once"),
+        ("split.vocabulary", [], "split.vocabulary: [] is not allowed; allowed are merged50"),
         ("dataset.name", "mtat", "dataset.name: 'mtat' is not allowed; allowed are minitune, magnatagatune"),
-        ("dataset.name", "folder", "dataset.source: 'src/minitune' was given, where folder is to be found"),
+        (
+            "dataset.name",
+            "folder",
+            "dataset.source: 'src/minitune' composes minitune; say where folder is: dataset.source=FOLDER",
+        ),
         (
             "dataset.source",
             "data",
             "dataset.source: minitune is generated; its source is src/minitune, 'data' was given",
         ),
+        ("dataset.source", "", "dataset.source: '' should be non-empty"),
         ("dataset.audio", "no/such", "dataset.audio: 'no/such' was given: there is no such folder"),
+        ("dataset.audio", "", "dataset.audio: '' was given: there is no such folder"),
         (
             "dataset.urls",
             {"mp3.zip.001": "file:///etc/passwd"},
@@ -163,7 +179,7 @@ def test_one_wrong_setting_is_one_line_that_names_its_key(load, key, value, expe
 
 def test_a_number_that_yaml_reads_as_text_is_told_with_its_remedy(load):
     told = refusal(load, yaml.safe_dump(SETTINGS).replace("learning_rate: 0.05", "learning_rate: 1e-3"))
-    assert "defaults.learning_rate: '1e-3' is not of type number" in told
+    assert "defaults.learning_rate: '1e-3' is not a number" in told
     assert "write 1.0e-3 or 0.001" in told
     assert "1.0e-3" not in refusal(load, changed("defaults.learning_rate", "fast"))
 
@@ -218,14 +234,105 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(load, text):
 @pytest.mark.parametrize(
     "content", ["a: [1, 2", "a: b: c", "? [1, 2]\n: 3\n", b"a: \xff\xfe", "!!python/object/apply:os.getcwd []"]
 )
-def test_what_is_no_yaml_is_refused(load, content):
-    assert "not valid YAML" in refusal(load, content)
+def test_what_is_no_yaml_is_refused_in_one_line(load, content):
+    told = refusal(load, content)
+    assert "not valid YAML" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [('["80s", no]', "false"), ("[guitar, 80]", "80"), ("[yes, 1.5]", "true, 1.5")]
+)
+def test_a_list_of_tags_in_which_yaml_reads_no_text_says_that_they_are_to_be_quoted(load, written, read):
+    told = refusal(load, yaml.safe_dump(SETTINGS).replace("vocabulary: merged50", f"vocabulary: {written}"))
+    assert f"({read}: so YAML reads words such as no, on and 80; quote them" in told
+
+
+def test_a_wrong_default_is_told_once_and_not_of_each_entry_that_has_it(tmp_path):
+    text = (REPOSITORY / params.PARAMS).read_text()
+    for right, wrong, told in (
+        ("momentum: 0.94", "momentum: 94", "defaults.momentum: 94 is not allowed; less than 1 is"),
+        ("seeds: [0", "sedes: [0", "defaults: unknown key 'sedes'"),
+        ("sample_rate: 12000", "sample_rate: 8000", "defaults: sample_rate 8000 is not among"),
+        ("\n  length: 256", "\n  length: 90000", "defaults: length 90000 with stride 256 needs windows of"),
+    ):
+        path = tmp_path / "params.yaml"
+        path.write_text(text.replace(right, wrong, 1))
+        with pytest.raises(params.ParamsError) as error:
+            params.load(path, SCHEMA)
+        (line,) = (line for line in str(error.value).splitlines() if "'seeds' is missing" not in line)
+        assert told in line
+
+
+def test_an_entrys_own_wrong_value_is_told_beside_that_of_the_defaults(load):
+    settings = changed("defaults.momentum", 94)
+    settings["experiments"]["base"]["momentum"] = 95
+    settings["experiments"]["wide"]["momentum"] = 94
+    assert [line.split(": ")[1] for line in refusal(load, settings).splitlines()] == [
+        "defaults.momentum",
+        "experiments.base.momentum",
+    ]
 
 
 @pytest.mark.parametrize("content", ["", "- 1\n- 2\n", "just words"])
 def test_what_is_no_mapping_is_refused(load, content):
     assert "(top level): " in refusal(load, content)
-    assert "is not of type object" in refusal(load, content)
+    assert "is not a mapping of keys to values" in refusal(load, content)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A top folder to stand in, with data/raw elsewhere, and music of the user's beside both."""
+    here = tmp_path / "disk/wavetag"
+    for folder in ("data/downloads/mine", "music"):
+        (here / folder).mkdir(parents=True)
+    for folder in ("big/raw/folder/a", "music/raw"):
+        (tmp_path / folder).mkdir(parents=True)
+    (here / "data/raw").symlink_to(tmp_path / "big/raw")
+    (tmp_path / "to_raw").symlink_to(tmp_path / "big/raw/folder")
+    monkeypatch.chdir(here)
+    return here
+
+
+def problems_of(**dataset):
+    return "\n".join(params._wrong_source({**SETTINGS["dataset"], **dataset}))
+
+
+@pytest.mark.parametrize("name", ["folder", "coursework", "magnatagatune"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("data/raw", "data/raw/folder", "data/raw/folder/a", "data", ".", "..", "../..", "music/../data/raw"),
+        *("{top}/big/raw", "{top}/big/raw/folder", "{top}/big", "{top}/to_raw", "{top}/to_raw/a", "/"),
+    ],
+)
+def test_what_acquire_replaces_is_no_place_for_the_users_files(repository, tmp_path, name, place):
+    place = place.format(top=tmp_path)
+    assert f"dataset.source: {place!r} was given, which" in problems_of(name=name, source=place)
+    assert "whose datasets are replaced" in problems_of(name=name, source=place)
+    assert f"dataset.audio: {place!r} was given, which" in problems_of(name=name, source="music", audio=place)
+
+
+def test_places_beside_what_acquire_replaces_are_allowed(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place in ("music", "data/downloads/mine", f"{tmp_path}/music", f"{tmp_path}/music/raw"):
+        assert problems_of(name="folder", source=place, audio=place) == ""
+    assert problems_of(name="folder", source="music", audio="~/music") == ""
+    assert "dataset.audio: '~/big' was given, which holds data/raw" in problems_of(
+        name="folder", source="music", audio="~/big"
+    )
+
+
+def test_only_of_magnatagatune_a_source_among_the_downloads_need_not_be_there_yet(repository):
+    assert problems_of(name="magnatagatune", source="data/downloads/magnatagatune") == ""
+    for name in ("folder", "coursework"):
+        assert "there is no such file or folder" in problems_of(name=name, source="data/downloads/magnatagatune")
+
+
+def test_a_source_in_the_home_folder_is_to_be_written_in_full(repository, tmp_path, monkeypatch):
+    """DVC and Snakemake depend on it, and take ~ for a name."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert f"'~/music' was given; write it in full: {tmp_path}/music" in problems_of(name="folder", source="~/music")
 
 
 def test_a_missing_file_says_where_the_pipeline_is_run_from(tmp_path):

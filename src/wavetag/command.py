@@ -17,6 +17,7 @@ from wavetag.stages import EXPECTED
 
 MADE_BY = "`snakemake --cores 4 all` (or `make all`) makes it"
 REPORT = Path("reports/dataset")
+SPLIT = Path("data/split/split.tsv")
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -24,53 +25,102 @@ Run = Callable[[argparse.Namespace], None]
 def describe(parser: argparse.ArgumentParser) -> Run:
     """Print, draw and write statistics of the prepared dataset."""
     parser.add_argument(
-        "--prepared",
-        type=Path,
-        metavar="FOLDER",
-        help="with clips.npy and manifest.tsv; by default data/prepared/RATE, the rate as in params.yaml's defaults",
+        "--sample-rate", type=int, metavar="RATE", help="one of prepare.sample_rates; by default that of defaults"
     )
-    parser.add_argument("--split", type=Path, metavar="FILE", default=Path("data/split/split.tsv"), help="%(default)s")
     parser.add_argument("--out", type=Path, metavar="FOLDER", default=REPORT, help="for the figures; %(default)s")
     return _describe
 
 
 def _describe(arguments: argparse.Namespace) -> None:
-    from wavetag import clips, description, files, params, splits
+    from wavetag import clips, description, files, params, settings, splits
     from wavetag import description_figures as draw
     from wavetag.datasets.layout import DatasetError
     from wavetag.figures import save
 
-    settings = params.load()
-    rate, dataset = settings["defaults"]["sample_rate"], settings["dataset"]["name"]
-    folder = arguments.prepared or Path("data/prepared") / str(rate)
+    _check_out(arguments.out)
+    asked = params.load()
+    usual, rates, dataset = asked["defaults"]["sample_rate"], asked["prepare"]["sample_rates"], asked["dataset"]["name"]
+    rate = usual if arguments.sample_rate is None else arguments.sample_rate
+    if rate not in rates:
+        raise params.ParamsError(f"--sample-rate {rate}: prepare.sample_rates has {', '.join(map(str, rates))}")
+    folder = Path("data/prepared") / str(rate)
     manifest = _read(_manifest, folder / "manifest.tsv")
-    split = _read(splits.read, arguments.split)
+    split = _read(splits.read, SPLIT)
     array = _read(clips.open_array, folder / "clips.npy")
-    if array.shape[1] != params.clip_samples(settings, rate):
+    if array.shape[1] != params.clip_samples(asked, rate):
         raise DatasetError(
             f"{folder / 'clips.npy'}: clips of {array.shape[1]} samples, where params.yaml asks for"
-            f" {params.clip_samples(settings, rate)} ({settings['prepare']['clip_seconds']:g} s at {rate} Hz):"
-            f" {MADE_BY}"
+            f" {params.clip_samples(asked, rate)} ({asked['prepare']['clip_seconds']:g} s at {rate} Hz):"
+            f" {MADE_BY} anew"
         )
-    window_samples = params.window_samples(settings, rate)
+    window_samples = params.window_samples(asked, rate)
+    slack = 0 if rate == usual else description.slack(rate, usual)
     try:
-        table = description.measured(manifest, split, array.shape, window_samples)
+        table = description.measured(manifest, split, array.shape, window_samples, slack)
     except DatasetError as error:
-        raise DatasetError(f"{folder} and {arguments.split}: {error}; {MADE_BY} anew") from error
-    described = description.describe(manifest, split, array, window_samples, rate)
+        raise DatasetError(f"{folder} and {SPLIT}: {error}; {MADE_BY} anew") from error
+    _check_dataset(manifest, split, folder / "manifest.tsv", asked)
+    described = description.describe(manifest, split, array, window_samples, rate, slack)
     drawings = {
         "tags.png": draw.tags(described["tags"], dataset),
         "co_occurrence.png": draw.co_occurrence(split, dataset),
-        "durations.png": draw.durations(table, array.shape[1] / rate, rate, dataset),
+        "durations.png": draw.durations(table, array.shape[1], rate, dataset),
         "loudness.png": draw.loudness(table, dataset),
     }
     for name, drawing in drawings.items():
         with files.written_whole(arguments.out / name) as temporary:
             save(drawing.figure, temporary)
     captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
-    files.write_json(arguments.out / "description.json", {"dataset": dataset, **described, "figures": captions})
+    about = {"dataset": dataset, "vocabulary": asked["split"]["vocabulary"], "sample_rate": rate}
+    files.write_json(arguments.out / "description.json", {**about, **described, "figures": captions})
+    print(f"{dataset}, vocabulary {settings.vocabulary(asked)}, {rate} Hz\n")
     description.show(described)
     print(f"{', '.join(drawings)} and description.json are in {arguments.out}")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a place for figures that is a file, or lies in one, before anything is read."""
+    for folder in (out, *out.parents):
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--out {out}: {folder} is a file; a folder is needed")
+
+
+def _check_dataset(manifest: Any, split: Any, path: Path, asked: dict[str, Any]) -> None:
+    """Refuse what was prepared or split of another dataset, or with other settings, than params.yaml asks for.
+
+    Args:
+        manifest: as ``clips.read_manifest`` gives it.
+        split: a ``splits.Split``.
+        path: of the manifest.
+        asked: as ``params.load`` gives it.
+
+    Raises:
+        DatasetError: one line that says which of them differs, and in what.
+    """
+    from wavetag import clips, splits
+    from wavetag.datasets import layout
+    from wavetag.datasets.layout import DatasetError
+
+    chosen, name = asked["split"], asked["dataset"]["name"]
+    annotations = _read(clips.read_annotations, Path("data/raw") / name / layout.ANNOTATIONS)
+    there = dict(zip(annotations.clips["clip_id"], annotations.clips["path"], strict=True))
+    if there != dict(zip(manifest["clip_id"], manifest["path"], strict=True)):
+        raise DatasetError(f"{path}: other clips than those of {name}, which params.yaml asks for; {MADE_BY} anew")
+    parts = {part: chosen[part] for part in splits.NAMES}
+    # which windows a clip has is `measured`'s to check
+    made = splits.make(manifest, annotations, chosen["vocabulary"], parts, chosen["population"], window_samples=1)
+    if made.tags != split.tags:
+        differing = sorted(set(made.tags) ^ set(split.tags))
+        example = f" ({differing[0]!r} is only in one of both)" if differing else ""
+        raise DatasetError(
+            f"{SPLIT}: {len(split.tags)} tags, other ones than the {len(made.tags)} that split.vocabulary asks for"
+            f"{example}; {MADE_BY} anew"
+        )
+    columns = ["clip_id", "split"]
+    if not made.clips[columns].equals(split.clips[columns]):
+        raise DatasetError(f"{SPLIT}: other clips than split.train, valid, test and population ask for; {MADE_BY} anew")
+    if (made.labels != split.labels).any():
+        raise DatasetError(f"{SPLIT}: other labels than those of {name}; {MADE_BY} anew")
 
 
 def _manifest(path: Path) -> Any:
@@ -103,13 +153,14 @@ def use(parser: argparse.ArgumentParser) -> Run:
         "wanted",
         nargs="*",
         metavar="NAME or SECTION.KEY=VALUE",
-        help="later ones go over earlier ones; params.yaml is written only if all of it is allowed",
+        help="datasets go first, then other names, then single settings, later ones over earlier ones; params.yaml is"
+        " written only if all of it is allowed",
     )
     return _use
 
 
 def _use(arguments: argparse.Namespace) -> None:
-    from wavetag import settings
+    from wavetag import params, settings
 
     if not arguments.wanted:
         for name, line in settings.named().items():
@@ -117,8 +168,9 @@ def _use(arguments: argparse.Namespace) -> None:
         return
     changes = settings.apply(arguments.wanted)
     for key, before, now in changes:
-        print(f"{key}: {before} -> {now}")
-    print("params.yaml has these settings now" if changes else "params.yaml had these settings already")
+        print(f"{key}: {settings.flow(before)} -> {settings.flow(now)}")
+    print("params.yaml has these settings now:" if changes else "params.yaml had these settings already:")
+    print(settings.summary(params.load()))
 
 
 SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {"describe": describe, "use": use}

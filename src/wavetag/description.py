@@ -3,6 +3,7 @@
 Everything here takes a manifest, a split and the memory-mapped array, and gives numbers; ``show`` prints them.
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
@@ -18,6 +19,7 @@ from wavetag.datasets.layout import DatasetError
 PAIRS = 10  # of tags, the strongest
 FIRST_PATHS = 3  # of the clips left out, printed; the JSON has them all
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # per cent
+SHORT = 0.1  # s: encoders and cutting leave a clip some samples short of what it is to have
 DECIMALS = 6
 LEAST_WIDTH = 80  # characters: in fewer, digits of the numbers would be cut off
 MEASURES = ("samples", "minimum", "maximum", "rms_dbfs")  # columns of the manifest that a split lacks
@@ -29,7 +31,12 @@ Numbers = dict[str, Any]
 
 
 def describe(
-    manifest: pd.DataFrame, split: splits.Split, array: np.ndarray, window_samples: int, sample_rate: int
+    manifest: pd.DataFrame,
+    split: splits.Split,
+    array: np.ndarray,
+    window_samples: int,
+    sample_rate: int,
+    slack: int = 0,
 ) -> Numbers:
     """Every statistic, as JSON takes it: no number in it is infinite or NaN; what is undefined is None.
 
@@ -40,18 +47,20 @@ def describe(
             outside the training clips' range.
         window_samples: samples in a window.
         sample_rate: in Hz.
+        slack: as ``measured`` takes it.
 
     Raises:
         DatasetError: manifest, split and array are not of one another, or there is no training clip.
     """
-    table = measured(manifest, split, array.shape, window_samples)
+    table = measured(manifest, split, array.shape, window_samples, slack)
+    outside = in_no_split(manifest, split)
     description = {
         "clips": {name: _counts(split, _in(table, name), table, sample_rate) for name in splits.NAMES},
         "test_views": {view: _counts(split, chosen, table, sample_rate) for view, chosen in _views(split).items()},
-        "in_no_split": in_no_split(manifest, split),
+        "in_no_split": outside,
         "left_out": left_out(manifest),
         "tags": tag_frequencies(split),
-        "pairs": strongest_pairs(split),
+        "pairs": strongest_pairs(split, sum(outside["untagged"].values())),
         "durations": durations(table, array.shape[1], sample_rate),
         "loudness": loudness(table),
         "artists": {"shared": shared(table, "artist"), "of_test_clips_in_train": artists_known_from_training(split)},
@@ -61,7 +70,14 @@ def describe(
     return {**files.rounded(description, DECIMALS), "range": sample_range(table, array)}
 
 
-def measured(manifest: pd.DataFrame, split: splits.Split, shape: tuple[int, ...], window_samples: int) -> pd.DataFrame:
+def slack(sample_rate: int, usual_rate: int) -> int:
+    """By how many samples a clip may be longer or shorter at a rate than at the usual one: each is rounded."""
+    return 1 + math.ceil(sample_rate / usual_rate)
+
+
+def measured(
+    manifest: pd.DataFrame, split: splits.Split, shape: tuple[int, ...], window_samples: int, slack: int = 0
+) -> pd.DataFrame:
     """The clips of a split, in its order, with what the manifest says of each (``MEASURES``).
 
     Args:
@@ -69,6 +85,8 @@ def measured(manifest: pd.DataFrame, split: splits.Split, shape: tuple[int, ...]
         split: of the same clips.
         shape: of the array.
         window_samples: samples in a window.
+        slack: where the split was made at another rate, samples by which a clip's length may differ; ``windows`` stays
+            as the split has it, which is what networks are given at either rate.
 
     Raises:
         DatasetError: manifest, split and array are not of one another, or there is no training clip.
@@ -81,8 +99,9 @@ def measured(manifest: pd.DataFrame, split: splits.Split, shape: tuple[int, ...]
     if unknown.any():
         first = table.loc[unknown, "path"].iloc[0]
         raise DatasetError(f"{unknown.sum()} clips of the split are not usable ones of the manifest, {first} first")
-    windows = -(-table["samples"].astype(int) // window_samples)
-    if (windows != table["windows"]).any():
+    samples = table["samples"].astype(int)
+    least, most = -(-(samples - slack) // window_samples), -(-(samples + slack) // window_samples)
+    if not table["windows"].between(least, most).all():
         raise DatasetError(f"the split was made with other windows than of {window_samples} samples: split again")
     if not _in(table, splits.TRAIN).any():
         raise DatasetError("there is no training clip in the split")
@@ -173,11 +192,18 @@ def co_occurrences(split: splits.Split) -> tuple[np.ndarray, np.ndarray]:
     return both, both / np.maximum(either, 1)
 
 
-def strongest_pairs(split: splits.Split, count: int = PAIRS) -> list[Numbers]:
+def strongest_pairs(split: splits.Split, untagged: int = 0, count: int = PAIRS) -> list[Numbers]:
     """The pairs of tags with the highest Jaccard index, of those that share a clip at all.
 
-    ``lift`` is how many times more clips have both tags than would if the tags were independent.
+    ``lift`` is how many times more clips have both tags than would if the tags were independent, among all usable clips
+    of the splits' parts: the test split has clips without a tag, train and validation may have none.
+
+    Args:
+        split: all of it.
+        untagged: usable clips of the splits' parts that are in no split, as ``in_no_split`` counts them.
+        count: of pairs, at most.
     """
+    clip_count = len(split) + untagged
     both, jaccard = co_occurrences(split)
     first, second = np.triu_indices(len(split.tags), k=1)
     order = np.lexsort((-both[first, second], -jaccard[first, second]))[:count]
@@ -187,7 +213,7 @@ def strongest_pairs(split: splits.Split, count: int = PAIRS) -> list[Numbers]:
             "clips": int(both[a, b]),
             "clips_of_each": [int(both[a, a]), int(both[b, b])],
             "jaccard": float(jaccard[a, b]),
-            "lift": float(both[a, b] * len(split) / (both[a, a] * both[b, b])),
+            "lift": float(both[a, b] * clip_count / (both[a, a] * both[b, b])),
         }
         for a, b in zip(first[order], second[order], strict=True)
         if both[a, b]
@@ -196,6 +222,8 @@ def strongest_pairs(split: splits.Split, count: int = PAIRS) -> list[Numbers]:
 
 def durations(table: pd.DataFrame, clip_samples: int, sample_rate: int) -> Numbers:
     """How long the clips of each split are, in seconds, and how many are shorter than what is kept of a clip.
+
+    ``shorter`` counts those that lack more than ``SHORT`` seconds, ``padded_by_less`` the others that lack something.
 
     Args:
         table: as ``measured`` gives it.
@@ -210,9 +238,22 @@ def durations(table: pd.DataFrame, clip_samples: int, sample_rate: int) -> Numbe
             "minimum": _or_none(seconds.min()),
             "median": _or_none(seconds.median()),
             "maximum": _or_none(seconds.max()),
-            "shorter": int((samples < clip_samples).sum()),
+            **dict(zip(("shorter", "padded_by_less"), lacking(samples, clip_samples, sample_rate), strict=True)),
         }
     return {"clip_seconds": clip_samples / sample_rate, "splits": by_split}
+
+
+def lacking(samples: Sequence[int], clip_samples: int, sample_rate: int) -> tuple[int, int]:
+    """How many clips lack more than ``SHORT`` seconds of what is kept of a clip, and how many lack less, but something.
+
+    Args:
+        samples: [clips].
+        clip_samples: samples that are kept of a clip, at most.
+        sample_rate: in Hz.
+    """
+    lack = clip_samples - np.asarray(samples)
+    short = lack > SHORT * sample_rate
+    return int(short.sum()), int((~short & (lack > 0)).sum())
 
 
 def silent(table: pd.DataFrame) -> np.ndarray:
@@ -328,7 +369,8 @@ def _sections(description: Numbers) -> list[tuple[str, list[Numbers], str]]:
             "Tags most often together, by Jaccard index",
             [_pair_row(pair) for pair in description["pairs"]],
             "Jaccard: of the clips with either tag, the share with both. Lift: how many times more clips have both than"
-            " would by chance. Over the clips of all splits."
+            " would by chance, among all usable clips of the splits' parts, those without a tag too. All else is over"
+            " the clips of all splits."
             if description["pairs"]
             else "No clip has two tags.",
         ),
@@ -338,7 +380,8 @@ def _sections(description: Numbers) -> list[tuple[str, list[Numbers], str]]:
                 {
                     "split": name,
                     **{key: _number(entry[key], 3) for key in ("minimum", "median", "maximum")},
-                    f"shorter than\n{clip_seconds:g} s": str(entry["shorter"]),
+                    f"short by more\nthan {SHORT:g} s": str(entry["shorter"]),
+                    "short\nby less": str(entry["padded_by_less"]),
                 }
                 for name, entry in description["durations"]["splits"].items()
             ],
@@ -359,7 +402,9 @@ def _sections(description: Numbers) -> list[tuple[str, list[Numbers], str]]:
         (
             "Artists in both splits",
             _matrix_rows(description["artists"]["shared"]),
-            f"Test clips whose artist is in train, by view: {by_view}.",
+            f"Of the clips as they are used. Test clips whose artist is in train, by view: {by_view}. The view"
+            " artist-disjoint leaves out more artists: those of every usable clip of train's and valid's parts, also of"
+            " clips that are in no split because they have no tag.",
         ),
         ("Songs in both splits", _matrix_rows(description["songs"]["shared"]), ""),
         (

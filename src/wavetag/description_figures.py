@@ -129,29 +129,37 @@ def _co_occurrence(jaccard: np.ndarray, names: Sequence[str], title: str, lines:
     return figure
 
 
-def durations(table: pd.DataFrame, clip_seconds: float, sample_rate: int, dataset: str) -> Drawing:
+def durations(table: pd.DataFrame, clip_samples: int, sample_rate: int, dataset: str) -> Drawing:
     """How long the clips of each split are.
 
     Args:
         table: as ``description.measured`` gives it.
-        clip_seconds: what is kept of a clip, at most.
+        clip_samples: samples that are kept of a clip, at most.
         sample_rate: in Hz.
         dataset: its name.
     """
     title = "Durations of the clips"
-    seconds = {name: rows["samples"].to_numpy() / sample_rate for name, rows in _by_split(table).items()}
-    shorter = {name: int((values < clip_seconds).sum()) for name, values in seconds.items()}
-    told = ", ".join(f"{count} in {name}" for name, count in shorter.items())
-    figure = _durations(seconds, clip_seconds, dataset, title)
+    samples = {name: rows["samples"].to_numpy() for name, rows in _by_split(table).items()}
+    short = {name: description.lacking(values, clip_samples, sample_rate) for name, values in samples.items()}
+    more, less = (", ".join(f"{counts[place]} in {name}" for name, counts in short.items()) for place in (0, 1))
+    seconds = {name: values / sample_rate for name, values in samples.items()}
+    figure = _durations(seconds, short, clip_samples / sample_rate, dataset, title)
     caption = (
-        f"Of each clip its first {clip_seconds:g} s are kept. Shorter, and padded with zeros: {told}. Clips are counted"
-        " on a logarithmic axis, so that a single one is seen."
+        f"Of each clip its first {clip_samples / sample_rate:g} s are kept. Shorter by more than {description.SHORT:g}"
+        f" s, and padded with zeros: {more}. Padded by less: {less}. Clips are counted on a logarithmic axis, so that a"
+        " single one is seen."
     )
     return Drawing(figure, title, caption)
 
 
 @figures.styled
-def _durations(seconds: Mapping[str, np.ndarray], clip_seconds: float, dataset: str, title: str) -> Figure:
+def _durations(
+    seconds: Mapping[str, np.ndarray],
+    short: Mapping[str, tuple[int, int]],
+    clip_seconds: float,
+    dataset: str,
+    title: str,
+) -> Figure:
     lines = [f"of each clip its first {clip_seconds:g} s are kept", figures.of_dataset(dataset)]
     figure, axes = _panels(title, lines)
     edges = np.linspace(0, clip_seconds, 31)
@@ -161,8 +169,9 @@ def _durations(seconds: Mapping[str, np.ndarray], clip_seconds: float, dataset: 
         axis.set_ylim(0, max(1.2, axis.get_ylim()[1]))
         axis.yaxis.set_major_formatter(lambda count, _: f"{count:g}")
         axis.yaxis.set_minor_locator(NullLocator())
-        short = int((values < clip_seconds).sum())
-        _name_panel(axis, f"{name}: {_clips(len(values))}, {short} of them shorter than {clip_seconds:g} s")
+        more, less = short[name]
+        lacking = f"{more} short by more than {description.SHORT:g} s, {less} by less"
+        _name_panel(axis, f"{name}: {_clips(len(values))}; {lacking}")
     axes[-1].set_xlim(0, clip_seconds)
     axes[-1].set_xlabel("duration (s)")
     return figure

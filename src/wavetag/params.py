@@ -1,7 +1,7 @@
 """Settings: read from ``params.yaml``, checked as a whole before anything runs, one config at a time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,25 @@ LEAST_FRAMES = 16  # what two max-poolings by 4 need
 
 GENERATOR = Path("src/minitune")
 DOWNLOADS = Path("data/downloads")  # what lies in it is ours to fill
+RAW = Path("data/raw")  # acquire replaces the datasets in it
 PARAMS = Path("params.yaml")
 SCHEMA = Path("workflow/schemas/params.schema.yaml")
+WORDS = {
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text; what YAML reads as something else, such as 80 or no, is to be quoted",
+    "null": "null",
+}
+LISTS = {  # what they look like, for who has given something else
+    "seeds": "[0, 1, 2]",
+    "sample_rates": "[12000, 16000]",
+    **dict.fromkeys(("train", "valid", "test"), '["0", "a"]'),
+    **dict.fromkeys(("table1", "table2"), "[base, mel]"),
+}
+VOCABULARIES = "merged50, standard50, all, top:N (N at least 1) and lists of tags, each once"
 
 
 class ParamsError(ValueError):
@@ -26,8 +43,8 @@ def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, An
         ParamsError: with a line for each thing that is wrong.
     """
     path = Path(path)
-    params = _read_yaml(path)
-    problems = list(schema_problems(params, _read_yaml(Path(schema))))
+    params = read_yaml(path)
+    problems = list(schema_problems(params, read_yaml(Path(schema))))
     if not problems:
         problems = [*_without_rate(params), *_impossible(params)]
     if problems:
@@ -47,24 +64,57 @@ def _entries(params: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _wrong_source(dataset: Mapping[str, Any]) -> Iterator[str]:
-    """A dataset's source that is not there, before anything has been done with it."""
-    name, source = dataset["name"], Path(dataset["source"])
-    if name == "minitune" and source != GENERATOR:
-        yield f"dataset.source: minitune is generated; its source is {GENERATOR}, {str(source)!r} was given"
-    elif name != "minitune" and (source == GENERATOR or not (source.exists() or DOWNLOADS in source.parents)):
-        yield f"dataset.source: {str(source)!r} was given, where {name} is to be found: there is no such file or folder"
-    if dataset["audio"] is not None and not Path(dataset["audio"]).is_dir():
-        yield f"dataset.audio: {dataset['audio']!r} was given: there is no such folder"
+    """A dataset's source that cannot be one, before anything has been done with it."""
+    name, source, audio = dataset["name"], dataset["source"], dataset["audio"]
+    path = Path(source)
+    if name == "minitune":
+        if path != GENERATOR:
+            yield f"dataset.source: minitune is generated; its source is {GENERATOR}, {source!r} was given"
+    elif path == GENERATOR:
+        yield f"dataset.source: {source!r} composes minitune; say where {name} is: dataset.source=FOLDER"
+    elif source.startswith("~"):
+        # neither DVC nor Snakemake expands it, and both depend on the source
+        yield f"dataset.source: {source!r} was given; write it in full: {_expanded(source)}"
+    elif not (path.exists() or (name == "magnatagatune" and DOWNLOADS in path.parents)):
+        yield f"dataset.source: {source!r} was given, where {name} is to be found: there is no such file or folder"
+    else:
+        yield from _of_ours("dataset.source", source)
+    if audio is not None:
+        if not audio or not _expanded(audio).is_dir():
+            yield f"dataset.audio: {audio!r} was given: there is no such folder"
+        elif name != "minitune":
+            yield from _of_ours("dataset.audio", audio)
+
+
+def _of_ours(key: str, given: str) -> Iterator[str]:
+    """A place of the user's that is, holds or lies in the folder whose datasets acquire replaces, or the repository."""
+    places = {_expanded(given).absolute(), _expanded(given).resolve()}  # as written, and where links lead
+    raw = {RAW.absolute(), RAW.resolve()}
+    within = any(place.is_relative_to(folder) for place in places for folder in raw)
+    around = any(folder.is_relative_to(place) for place in places for folder in {*raw, Path.cwd()})
+    if within or around:
+        yield (
+            f"{key}: {given!r} was given, which {'is or lies in' if within else 'holds'} {RAW}, whose datasets are"
+            " replaced; places outside the pipeline's own folders are allowed"
+        )
+
+
+def _expanded(path: str) -> Path:
+    """As acquire takes a path; with a user in it who is not known, as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path = SCHEMA) -> dict[str, Any]:
     """The settings of a suite: ``params`` with the experiments of ``folder/params.yaml`` in place of its own."""
     path = Path(folder) / "params.yaml"
-    suite = _read_yaml(path)
+    suite = read_yaml(path)
     if not isinstance(suite, dict) or set(suite) != {"experiments"}:
         raise ParamsError(f"{path}: a suite has one section, experiments; {suite!r} was given")
     merged = {**params, **suite, "tables": {name: [] for name in params["tables"]}}
-    problems = list(schema_problems(merged, _read_yaml(Path(schema)))) or list(_impossible(merged))
+    problems = list(schema_problems(merged, read_yaml(Path(schema)))) or list(_impossible(merged))
     problems += [
         f"{where}: sample_rate is not a suite's to set: its stages take the one of defaults"
         for where, entry in _entries(merged)
@@ -114,13 +164,27 @@ def _defaults_without_effect(params: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file in which no key stands twice. Raises ``ParamsError``, one line that names the file."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return parsed(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file; the pipeline is run from the repository's top folder") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
+
+
+def parsed(text: str, name: str) -> Any:
+    """What YAML says, no key twice. Raises ``ParamsError``, one line that begins with ``name``."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        problem = (error.problem or error.context or "").replace(repr("\0"), "its end")
+        raise ParamsError(f"{name}: not valid YAML: {problem}{place}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        raise ParamsError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -149,9 +213,19 @@ def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     # stricter than JSON: 256.0 is no whole number, and YAML's .nan and .inf are no numbers at all
     types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_whole, "number": _is_finite})
     errors = extend(Draft202012Validator, type_checker=types)(schema).iter_errors(value)
-    for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
-        key = ".".join(str(part) for part in error.absolute_path) or "(top level)"
-        yield f"{key}: {_sentence(error)}"
+    in_order = sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
+    yield from _told_once(([str(part) for part in error.absolute_path], _sentence(error)) for error in in_order)
+
+
+def _told_once(problems: Iterable[tuple[list[str], str]]) -> Iterator[str]:
+    """Key and sentence of each as a line; what entries have from the defaults is told of the defaults alone."""
+    of_defaults = set()
+    for path, sentence in problems:
+        if path[:1] == ["defaults"]:
+            of_defaults.add((*path[1:], sentence))
+        elif path[:1] == ["experiments"] and (*path[2:], sentence) in of_defaults:
+            continue
+        yield f"{'.'.join(path) or '(top level)'}: {sentence}"
 
 
 def _is_whole(checker: Any, value: Any) -> bool:
@@ -173,17 +247,31 @@ def _sentence(error: Any) -> str:
     if rule == "enum":
         return f"{given!r} is not allowed; allowed are {', '.join(map(str, allowed))}"
     if rule == "type":
+        kinds = [allowed] if isinstance(allowed, str) else allowed
         hint = ""
-        if isinstance(given, str) and allowed in ("number", "integer") and _is_number(given):
+        if isinstance(given, str) and kinds[0] in ("number", "integer") and is_number(given):
             hint = " (YAML 1.1 reads a number such as 1e-3 as text: write 1.0e-3 or 0.001, without quotes)"
-        return f"{given!r} is not of type {allowed}{hint}"
+        elif kinds == ["array"] and error.absolute_path and error.absolute_path[-1] in LISTS:
+            hint = f", such as {LISTS[error.absolute_path[-1]]}"
+        return f"{_shown(given)} is not {' or '.join(WORDS[kind] for kind in reversed(kinds))}{hint}"
+    if rule == "anyOf":  # there is one, of split.vocabulary
+        others = [item for item in given if not isinstance(item, str)] if isinstance(given, list) else []
+        read = ", ".join(map(_shown, others))
+        hint = f' ({read}: so YAML reads words such as no, on and 80; quote them, as in ["no", "80"])' if others else ""
+        return f"{_shown(given)} is not allowed; allowed are {VOCABULARIES}{hint}"
     if rule in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
         return f"{given!r} is not allowed; {words.get(rule, 'less than')} {allowed} is"
     return error.message
 
 
-def _is_number(text: str) -> bool:
+def _shown(value: Any) -> str:
+    """As YAML writes it where Python writes it otherwise."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def is_number(text: str) -> bool:
+    """Whether Python, and so YAML 1.2, reads a number in it."""
     try:
         float(text)
     except ValueError:
@@ -201,11 +289,12 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
             f"prepare: {prepare['windows']} windows do not divide {clip_samples(params, uneven[0])} samples evenly"
             f" ({prepare['clip_seconds']} s at {uneven[0]} Hz)"
         )
-    for where, settings in (("defaults", params["defaults"]), *_entries(params)):
-        rate = settings.get("sample_rate")
-        if rate is not None and rate not in prepare["sample_rates"]:
-            rates = ", ".join(map(str, prepare["sample_rates"]))
-            yield f"{where}: sample_rate {rate} is not among prepare.sample_rates, which are {rates}"
+    rates = ", ".join(map(str, prepare["sample_rates"]))
+    yield from _told_once(
+        (where.split("."), f"sample_rate {rate} is not among prepare.sample_rates, which are {rates}")
+        for where, settings in (("defaults", params["defaults"]), *_entries(params))
+        if (rate := settings.get("sample_rate")) is not None and rate not in prepare["sample_rates"]
+    )
     folders = [folder for name in ("train", "valid", "test") for folder in split[name]]
     for folder in sorted({folder for folder in folders if folders.count(folder) > 1}):
         yield f"split: part {folder!r} stands in two of train, valid and test"
@@ -214,13 +303,24 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
             if name not in params["experiments"]:
                 yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
     yield from _defaults_without_effect(params)
+    yield from dict.fromkeys(_too_few_frames(params))
+
+
+def _too_few_frames(params: Mapping[str, Any]) -> Iterator[str]:
+    """Entries whose windows are too short for their front end; the defaults where an entry has it from them."""
+    of_defaults = _framing(params["defaults"])
     for name in params["experiments"]:
-        settings = config(params, name)
-        window = window_samples(params, settings["sample_rate"])
-        needed = 1 if settings["frontend"] == "flat" else LEAST_FRAMES
-        least = settings["length"] + (needed - 1) * settings["stride"]
+        framing = _framing(config(params, name))
+        rate, length, stride, needed = framing
+        window, least = window_samples(params, rate), length + (needed - 1) * stride
         if window < least:
             yield (
-                f"experiments.{name}: length {settings['length']} with stride {settings['stride']} needs windows of"
-                f" {least} samples or more, for {needed} frames; a window has {window}"
+                f"{'defaults' if framing == of_defaults else f'experiments.{name}'}: length {length} with stride"
+                f" {stride} needs windows of {least} samples or more, for {needed} frames; a window has {window}"
             )
+
+
+def _framing(settings: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """Sample rate, length and stride, and how many frames the front end needs."""
+    needed = 1 if settings["frontend"] == "flat" else LEAST_FRAMES
+    return settings["sample_rate"], settings["length"], settings["stride"], needed

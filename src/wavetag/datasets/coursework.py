@@ -1,4 +1,4 @@
-"""The files that the replication's author had: labels in two pickled frames, a NumPy array a clip.
+"""The files that the report's author had: labels in two pickled frames, a NumPy array a clip.
 
     MagnaTagATune/annotations/{train,val}_labels.pkl    file_path, part, label
     MagnaTagATune/samples/{train,val}/PART/*.npy        float32 [349500], int16's range, 12 kHz
