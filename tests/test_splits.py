@@ -152,9 +152,7 @@ def test_a_split_without_a_usable_clip_is_refused(manifest, annotations):
 def test_a_split_without_a_tagged_clip_is_refused_with_the_vocabulary(manifest, annotations):
     of_valid = annotations.clips["clip_id"].isin(manifest.loc[manifest["part"] == "c", "clip_id"]).to_numpy()
     annotations.labels[of_valid] = 0
-    with pytest.raises(
-        ValueError, match="split valid has 3 clips, and none with a tag of the vocabulary: ambient"
-    ):
+    with pytest.raises(ValueError, match="split valid has 3 clips, and none with a tag of the vocabulary: ambient"):
         make(manifest, annotations)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import ceil, gcd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def decode_segments(
             raise AudioError("no such file")
         if path.stat().st_size == 0:
             raise AudioError("the file is empty")
-        with _stream(path) as file:
+        with stream(path) as file:
             reader = _Mono(file)
             for segment in segments:
                 try:
@@ -80,11 +81,11 @@ def decode_segments(
         yield from [AudioError(f"undecodable: {str(error).strip()}")] * (len(segments) - done)
 
 
-def _stream(path: Path):
-    """An open file that is read from start to end.
+def stream(path: Path) -> Any:
+    """An open ``soundfile.SoundFile`` that is read from start to end.
 
     soundfile seeks after each read, to where the file is already; an MP3's decoder then starts afresh, and what follows
-    is not quite what it decodes without.
+    is not quite what it decodes without. In a FLAC of which the length is not known the seeking fails.
     """
     import soundfile
 

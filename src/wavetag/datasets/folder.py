@@ -1,67 +1,45 @@
-"""A user's own music: a table with paths and tags, one folder a tag, or MTG-Jamendo's tables.
+"""A user's own music in the common layout: what is cut, and how it is split.
 
-The dataset that is made holds links to the files, and ``origin.tsv``, which says of each clip from which file it is and
-in which split. A split that pleases can be kept: its column ``split`` may be copied into the table.
+The dataset that is made holds links to the files, and two tables beside MagnaTagATune's:
 
-MTG-Jamendo: D. Bogdanov, M. Won, P. Tovstogan, A. Porter and X. Serra, "The MTG-Jamendo dataset for automatic music
-tagging", Machine Learning for Music Discovery Workshop, ICML 2019.
+    origin.tsv    of each clip from which file it is and in which split
+    tracks.tsv    of each file its tags and split: a source of its own, which keeps the split when files come and go
 """
 
-import csv
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 
-from wavetag import files
-from wavetag.datasets import layout, stratify
+from wavetag import audio, files
+from wavetag import tags as vocabularies
+from wavetag.datasets import collection, layout, stratify
+from wavetag.datasets.collection import Track
 from wavetag.datasets.layout import DatasetError
 
-TABLE_SUFFIXES = (".csv", ".tsv")
 SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
 PARTS = {"train": layout.PARTS[:12], "valid": layout.PARTS[12], "test": layout.PARTS[13:]}
-SPLIT_WORDS = {
-    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
-    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
-}
-COLUMNS = ("path", "tags", "split", "artist", "album", "title")
-MEANT = {  # what people call the columns that are needed
-    **dict.fromkeys(("file", "filename", "file_path", "filepath", "file name"), "path"),
-    **dict.fromkeys(("tag", "label", "labels", "genre", "genres"), "tags"),
-}
-JAMENDO = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
 LONG = 1.5  # times the length of a clip: what is longer is cut
 LEAST_REST = 0.5  # of a clip: a shorter rest is left out
-NAMED = 5  # of the files that are left out so many are named
+LONGEST_NAME, LONGEST_SUFFIX = 120, 16  # bytes of UTF-8: file systems take 255
+# A header that says more than these is not believed.
+MOST_SECONDS = 360_000  # a hundred hours
+MOST_FRAMES_A_BYTE = 100  # speech at 8 kbit/s has some 50
 
 
-@dataclass(frozen=True)
-class Track:
-    """A file of the user's.
-
-    Attributes:
-        name: as the user calls it: its path from the table or folder.
-        split: train, valid or test; empty if it is to be dealt out.
-    """
-
-    file: Path
-    name: str
-    tags: tuple[str, ...]
-    split: str = ""
-    artist: str = ""
-    album: str = ""
-    title: str = ""
-
-
-def acquire(folder: Path, settings: Mapping[str, Any], clip_seconds: float, say: Callable[[str], None]) -> None:
+def acquire(
+    folder: Path,
+    settings: Mapping[str, Any],
+    clip_seconds: float,
+    vocabulary: str | Sequence[str],
+    say: Callable[[str], None],
+) -> None:
     """Bring a user's music into the common layout, as links; nothing is written where it lies.
 
     Args:
@@ -69,36 +47,47 @@ def acquire(folder: Path, settings: Mapping[str, Any], clip_seconds: float, say:
         settings: ``source`` is the table or the folder, ``audio`` where a table's paths begin if not at the table,
             ``seed`` that of the split.
         clip_seconds: length of a clip: longer files are cut into clips of it.
+        vocabulary: the tags that will be predicted, as ``tags.resolve`` takes them: each split has to have one.
         say: is told what is worth knowing, a line at a time.
 
     Raises:
-        DatasetError: a table or folder that is not as one of the three is.
+        DatasetError: a table or folder that is not as one of the three is, a vocabulary that it does not have, or a
+            split in which no file has a tag of it.
     """
-    tracks = _one_spelling(_there(read(Path(settings["source"]).expanduser(), settings["audio"], say), say))
+    source = settings["source"]
+    tracks = collection.read(Path(source).expanduser(), settings["audio"], say)
+    tags = _tags_of(source, tracks)
     names = _safe_names([track.name for track in tracks])
     with ThreadPoolExecutor(8) as pool:  # headers of files, perhaps on a slow disk
-        segments = list(pool.map(lambda track: cut(_seconds(track.file), clip_seconds), tracks))
+        seconds = list(pool.map(lambda track: _seconds(track.file), tracks))
+    segments = [cut(of_file, clip_seconds) for of_file in seconds]
+    counts = np.array([len(of_track) for of_track in segments])
+    labels = _labels(tracks, tags)
+    useful = _with_tag(source, vocabulary, tags, labels, counts) & (np.array(seconds) > 0)
     # without an artist a file is its own: what shares an artist is not in two splits
     artists = [track.artist or name for track, name in zip(tracks, names, strict=True)]
-    counts = np.array([len(of_track) for of_track in segments])
-    tags = sorted({tag for track in tracks for tag in track.tags})
-    if not tags:
-        raise DatasetError(f"{settings['source']}: not one tag in it")
-    labels = np.array([[tag in track.tags for tag in tags] for track in tracks], dtype=np.uint8)
-    parts = _parts(tracks, artists, labels, counts, tags, settings["seed"], say)
+    copies = collection.copies([track.file for track in tracks])
+    if tracks[0].split:
+        splits = [track.split for track in tracks]
+        _tell_crossing(tracks, artists, copies, say)
+    else:
+        splits = _deal_out(source, groups_of(artists, copies), labels, counts, useful, settings["seed"])
+    _refuse_useless(source, splits, useful)
+    _tell_missing(splits, tags, labels, say)
+    parts = parts_in_turn(splits, artists)
     rows, of_track = [], np.repeat(np.arange(len(tracks)), counts)
-    for track, name, artist, part, pieces in zip(tracks, names, artists, parts, segments, strict=True):
+    for track, name, artist, split, part, pieces in zip(tracks, names, artists, splits, parts, segments, strict=True):
         for piece in pieces:
             rows.append(
                 {
                     "path": f"{part}/{name}" + (layout.fragment(*piece) if piece else ""),
                     "file": str(track.file.absolute()),
-                    "split": next(split for split, of_split in PARTS.items() if part in of_split),
+                    "split": split,
                     "artist": artist,
                     "album": track.album,
                     "title": track.title or track.file.stem,
-                    "segmentStart": f"{piece[0]:g}" if piece else "",
-                    "segmentEnd": f"{piece[1]:g}" if piece else "",
+                    "segmentStart": _decimals(piece[0]) if piece else "",
+                    "segmentEnd": _decimals(piece[1]) if piece else "",
                 }
             )
     clips = pd.DataFrame(rows)
@@ -109,166 +98,50 @@ def acquire(folder: Path, settings: Mapping[str, Any], clip_seconds: float, say:
             layout.link(temporary, f"{part}/{name}", track.file)
         layout.write_tables(temporary, tags, clips.drop(columns=["file", "split"]), labels[of_track])
         files.write_table(temporary / "origin.tsv", clips[["clip_id", "path", "file", "split", "artist"]])
+        files.write_table(temporary / "tracks.tsv", _table_of(tracks, splits))
 
 
-def read(source: Path, audio: str | None, say: Callable[[str], None]) -> list[Track]:
-    """The tracks of a source, sorted by name, each once; whether they are there is not looked at."""
-    if source.is_dir():
-        tables = [path for path in sorted(source.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES]
-        if len(tables) != 1:
-            return _one_folder_a_tag(source, say)
-        say(f"{source}: taking {tables[0].name} for its table")
-        source = tables[0]
-    elif not source.is_file():
-        raise DatasetError(f"{source}: no such file or folder")
-    rows = _read_rows(source)
-    base = Path(audio).expanduser() if audio else source.parent
-    header = [name.strip() for name in rows[0]]
-    tracks = list(_jamendo(rows, base) if tuple(header[:5]) == JAMENDO[:5] else _table(source, header, rows, base, say))
-    numbers: dict[Path, int] = {}
-    for number, track in tracks:
-        if track.file in numbers:
-            raise DatasetError(f"{source}: {track.name!r} stands in rows {numbers[track.file]} and {number}")
-        numbers[track.file] = number
-    unsplit = [number for number, track in tracks if not track.split]
-    if unsplit and len(unsplit) < len(tracks):
-        raise DatasetError(
-            f"{source}, row {unsplit[0]}: no split, though other rows have one; give it for all or for none"
-        )
-    return sorted((track for _, track in tracks), key=lambda track: track.name)
+def _table_of(tracks: Sequence[Track], splits: Sequence[str]) -> pd.DataFrame:
+    """A table that is itself a source: one row a file, each tag ended by ``;``, so that a comma in one is its own."""
+    rows = []
+    for track, split in zip(tracks, splits, strict=True):
+        tags = "".join(f"{tag};" for tag in track.tags)
+        rows.append((str(track.file.absolute()), tags, split, track.artist, track.album, track.title))
+    return pd.DataFrame(rows, columns=list(collection.COLUMNS))
 
 
-def _read_rows(path: Path) -> list[list[str]]:
-    """The cells of a table, its header first."""
+def _tags_of(source: str, tracks: Sequence[Track]) -> list[str]:
+    """All tags there are, sorted. Raises ``DatasetError`` where there is none, or one that no table can have."""
+    for track in tracks:
+        for tag in track.tags:
+            if tag in ("clip_id", "mp3_path") or ";" in tag:
+                raise DatasetError(
+                    f"{source}: {track.name!r} has the tag {tag!r}; clip_id, mp3_path and what has a ; cannot be tags"
+                )
+    tags = sorted({tag for track in tracks for tag in track.tags})
+    if not tags:
+        raise DatasetError(f"{source}: not one tag in it")
+    return tags
+
+
+def _labels(tracks: Sequence[Track], tags: Sequence[str]) -> np.ndarray:
+    """Which track has which tag: uint8 [tracks, tags]."""
+    column = {tag: place for place, tag in enumerate(tags)}
+    labels = np.zeros((len(tracks), len(tags)), dtype=np.uint8)
+    for row, track in enumerate(tracks):
+        labels[row, [column[tag] for tag in track.tags]] = 1
+    return labels
+
+
+def _with_tag(
+    source: str, vocabulary: str | Sequence[str], tags: Sequence[str], labels: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Which tracks have a tag of the vocabulary, once it is known to fit: bool [tracks]."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        tabs = path.suffix.lower() == ".tsv" or ("\t" in first and "," not in first)
-        delimiter = "\t" if tabs else ";" if "," not in first and ";" in first else ","
-        rows = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=not tabs))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: not a table of text in UTF-8: {error}") from error
-    if len(rows) < 2:
-        raise DatasetError(f"{path}: no rows; a header with path and tags, and a row a file, are needed")
-    return rows
-
-
-def _table(
-    source: Path, header: Sequence[str], rows: Sequence[Sequence[str]], base: Path, say: Callable[[str], None]
-) -> Iterator[tuple[int, Track]]:
-    names = [name.lower() for name in header]
-    for needed in ("path", "tags"):
-        if needed not in names:
-            meant = [name for name in names if MEANT.get(name) == needed] or get_close_matches(needed, names, 1)
-            hint = f"; {meant[0]!r} looks like it: call it {needed}" if meant else ""
-            raise DatasetError(f"{source}: no column {needed}{hint}; there are {', '.join(header)}")
-    ignored = [name for name in header if name.lower() not in COLUMNS]
-    if ignored:
-        say(f"{source}: not used: column {', '.join(ignored)}")
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise DatasetError(f"{source}, row {number}: {len(cells)} cells where the header has {len(header)}")
-        row = dict(zip(names, cells, strict=True))
-        split = row.get("split", "").strip()
-        if split and split.lower() not in SPLIT_WORDS:
-            raise DatasetError(f"{source}, row {number}: split {split!r}; allowed are train, valid and test")
-        about = {name: row.get(name, "").strip() for name in ("artist", "album", "title")}
-        yield (
-            number,
-            Track(
-                _within(base, row["path"], f"{source}, row {number}"),
-                row["path"],
-                _tags(re.split(r"[;|,]", row["tags"])),
-                SPLIT_WORDS.get(split.lower(), ""),
-                **about,
-            ),
-        )
-
-
-def _jamendo(rows: Sequence[Sequence[str]], base: Path) -> Iterator[tuple[int, Track]]:
-    """MTG-Jamendo's rows end in as many cells as there are tags; its smaller files are called NAME.low.mp3."""
-    for number, cells in enumerate(rows[1:], start=2):
-        _, artist, album, path = cells[:4]
-        file = _within(base, path, f"row {number}")
-        low = file.with_suffix(f".low{file.suffix}")
-        yield (
-            number,
-            Track(file if file.is_file() or not low.is_file() else low, path, _tags(cells[5:]), "", artist, album),
-        )
-
-
-def _within(base: Path, path: str, where: str) -> Path:
-    """A path of a table: as it is, or below ``base``."""
-    if not path.strip():
-        raise DatasetError(f"{where}: no path")
-    if not Path(path).is_absolute() and ".." in Path(path).parts:
-        raise DatasetError(f"{where}: the path {path!r} leads out of {base}")
-    return base / path
-
-
-def _tags(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for word in (" ".join(word.split()) for word in words) if word))
-
-
-def _one_folder_a_tag(source: Path, say: Callable[[str], None]) -> list[Track]:
-    """A file that is in two of the folders is one track with both tags: else it would train and test."""
-    import soundfile
-
-    readable = {f".{name.lower()}" for name in soundfile.available_formats()}
-    readable |= {".mp3", ".oga", ".opus", ".aif", ".aifc", ".snd", ".wave"}
-    tracks: dict[tuple[int, str], Track] = {}
-    found, skipped = [], []
-    for tag in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for file in sorted(path for path in tag.rglob("*") if path.is_file()):
-            if file.suffix.lower() in readable:
-                found.append((tag.name, file))
-            elif not file.name.startswith("."):
-                skipped.append(file)
-    if not found:
-        raise DatasetError(f"{source}: no table (.csv, .tsv) and no folders with audio files in it, one folder a tag")
-    _tell(skipped, "no audio by their names, skipped", say)
-    sizes = Counter(file.stat().st_size for _, file in found)
-    for tag, file in found:
-        size = file.stat().st_size
-        key = (size, _digest(file) if sizes[size] > 1 else "")
-        if key in tracks:
-            tracks[key] = replace(tracks[key], tags=_tags([*tracks[key].tags, tag]))
-        else:
-            tracks[key] = Track(file, file.relative_to(source).as_posix(), _tags([tag]))
-    if len(found) > len(tracks):
-        say(f"{len(found) - len(tracks)} files are copies of others: their tags are joined")
-    return sorted(tracks.values(), key=lambda track: track.name)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _there(tracks: Sequence[Track], say: Callable[[str], None]) -> list[Track]:
-    """Those tracks whose files are there."""
-    there = [track for track in tracks if track.file.is_file()]
-    if not there:
-        raise DatasetError(f"{tracks[0].file}: no such file, and so it is with all of {len(tracks)}")
-    _tell([track.file for track in tracks if not track.file.is_file()], "not there, left out", say)
-    return there
-
-
-def _tell(paths: Sequence[Path], what: str, say: Callable[[str], None]) -> None:
-    if paths:
-        more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-        say(f"{what}: {', '.join(map(str, paths[:NAMED]))}{more}")
-
-
-def _one_spelling(tracks: Sequence[Track]) -> list[Track]:
-    """Tags that differ in upper and lower case alone are one, spelt as most often, then as first in the alphabet."""
-    counts = Counter(tag for track in tracks for tag in track.tags)
-    spelling: dict[str, str] = {}
-    for tag in sorted(counts, key=lambda tag: (-counts[tag], tag)):
-        spelling.setdefault(tag.casefold(), tag)
-    return [replace(track, tags=_tags([spelling[tag.casefold()] for tag in track.tags])) for track in tracks]
+        words = vocabularies.resolve(vocabulary, tags, np.repeat(labels, counts, axis=0))
+        return vocabularies.labels(labels, tags, words).any(axis=1)
+    except ValueError as error:
+        raise DatasetError(f"{source}: {error}") from error
 
 
 def _safe_names(names: Sequence[str]) -> list[str]:
@@ -276,9 +149,10 @@ def _safe_names(names: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     safe = []
     for name in names:
-        path = Path(name.lstrip("/"))
-        stem = re.sub(r"[^\w.-]+", "_", path.with_suffix("").as_posix()).strip("._")[-120:] or "clip"
-        suffix = re.sub(r"[^\w.]", "_", path.suffix.lower())
+        path = Path(normalize("NFC", name.strip().lstrip("/")))
+        stem = re.sub(r"[^\w.-]+", "_", path.with_suffix("").as_posix())
+        stem = stem.strip("._").encode()[-LONGEST_NAME:].decode(errors="ignore") or "clip"
+        suffix = re.sub(r"[^\w.]", "_", path.suffix.lower()).encode()[:LONGEST_SUFFIX].decode(errors="ignore")
         chosen, number = f"{stem}{suffix}", 1
         while chosen.casefold() in taken:
             number += 1
@@ -289,13 +163,27 @@ def _safe_names(names: Sequence[str]) -> list[str]:
 
 
 def _seconds(file: Path) -> float:
-    """How long a file is by its header; 0 for one that cannot be read, of which `prepare` will say why."""
+    """How long a file is by its header, or by its samples where that cannot be; 0 for one that cannot be read.
+
+    Of what cannot be read `prepare` will say why.
+    """
     import soundfile
 
     try:
-        return soundfile.info(str(file)).duration
-    except (soundfile.SoundFileError, RuntimeError):
+        header = soundfile.info(str(file))
+        most = min(MOST_SECONDS * header.samplerate, MOST_FRAMES_A_BYTE * file.stat().st_size)
+        return (header.frames if header.frames <= most else _counted_frames(file)) / header.samplerate
+    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):  # TypeError: of samples without a header
         return 0.0
+
+
+def _counted_frames(file: Path) -> int:
+    """How many frames there are in a file, a block at a time; a FLAC that was streamed does not say."""
+    with audio.stream(file) as opened:
+        at_once, frames = max(1, audio.BLOCK // opened.channels), 0
+        while block := len(opened.read(at_once, dtype="float32")):
+            frames += block
+    return frames
 
 
 def cut(seconds: float, clip_seconds: float) -> list[tuple[float, float] | None]:
@@ -309,49 +197,99 @@ def cut(seconds: float, clip_seconds: float) -> list[tuple[float, float] | None]
     return clips
 
 
-def _parts(
-    tracks: Sequence[Track],
-    artists: Sequence[str],
+def _decimals(seconds: float) -> str:
+    """A number of seconds as the fragments of paths have it."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def groups_of(artists: Sequence[str], copies: Sequence[Hashable]) -> list[str]:
+    """A name for each track, the same for those that must not be in two splits.
+
+    Args:
+        artists: of each track: what shares one stays together.
+        copies: a key for each track: so do those with the same, and with them all that their artists have.
+    """
+    joined = {artist: artist for artist in artists}
+
+    def first(artist: str) -> str:
+        while joined[artist] != artist:
+            joined[artist] = artist = joined[joined[artist]]
+        return artist
+
+    of_copies: dict[Hashable, str] = {}
+    for artist, copy in zip(artists, copies, strict=True):
+        one, other = sorted((first(artist), first(of_copies.setdefault(copy, artist))))
+        joined[other] = one
+    return [first(artist) for artist in artists]
+
+
+def _deal_out(
+    source: str,
+    groups: Sequence[str],
     labels: np.ndarray,
     counts: np.ndarray,
-    tags: Sequence[str],
+    useful: np.ndarray,
     seed: int,
-    say: Callable[[str], None],
 ) -> list[str]:
-    """The part (0 to f) of each track, which says its split."""
-    if tracks[0].split:
-        splits = [track.split for track in tracks]
-        of_artist: dict[str, set[str]] = {}
-        for artist, split in zip(artists, splits, strict=True):
-            of_artist.setdefault(artist, set()).add(split)
-        crossing = [artist for artist, of_one in of_artist.items() if len(of_one) > 1]
-        if crossing:
-            say(f"{len(crossing)} artists are in more than one split, {crossing[0]!r} for one")
-    else:
-        splits = _deal_out(artists, labels, counts, seed)
+    """The split of each track: those of a group stay together, and each split gets a useful one."""
+    names, of_track = np.unique(groups, return_inverse=True)
+    of_group, weights = np.zeros((len(names), labels.shape[1])), np.zeros(len(names))
+    np.add.at(of_group, of_track, labels * counts[:, None])
+    np.add.at(weights, of_track, counts)
+    needed = np.bincount(of_track, weights=useful) > 0
+    if needed.sum() < len(SHARES):
+        raise DatasetError(
+            f"{source}: {len(names)} artists (or files without one), of which {needed.sum()} have a readable file with"
+            f" a tag of the vocabulary: at least {len(SHARES)} are needed, one each for {', '.join(SHARES)}"
+        )
+    places = stratify.stratified(of_group, weights, SHARES, names.tolist(), seed, needed)
+    return [list(SHARES)[places[group]] for group in of_track]
+
+
+def _refuse_useless(source: str, splits: Sequence[str], useful: np.ndarray) -> None:
+    """Each split needs a readable file with a tag of the vocabulary."""
+    files_of, useful_of = Counter(splits), Counter(np.array(splits)[useful].tolist())
+    without = [split for split in SHARES if not useful_of[split]]
+    if without:
+        found = ", ".join(f"{split} {useful_of[split]} of {files_of[split]} files" for split in SHARES)
+        raise DatasetError(
+            f"{source}: split {', '.join(without)} has no readable file with a tag of the vocabulary ({found}); each"
+            " split needs one"
+        )
+
+
+def _tell_crossing(
+    tracks: Sequence[Track], artists: Sequence[str], copies: Sequence[Hashable], say: Callable[[str], None]
+) -> None:
+    """Say what a split that is given does not keep apart."""
+    splits_of: dict[tuple[str, Hashable], set[str]] = {}
+    for track, artist, copy in zip(tracks, artists, copies, strict=True):
+        splits_of.setdefault(("artist", artist), set()).add(track.split)
+        splits_of.setdefault(("copy", copy), set()).add(track.split)
+    crossing = [key for key, splits in splits_of.items() if len(splits) > 1]
+    crossing_artists = [artist for what, artist in crossing if what == "artist"]
+    if crossing_artists:
+        say(f"{len(crossing_artists)} artists are in more than one split, {crossing_artists[0]!r} for one")
+    crossing_files = [
+        track.file for track, copy in zip(tracks, copies, strict=True) if len(splits_of["copy", copy]) > 1
+    ]
+    collection.tell(crossing_files, "copies of one another, but in more than one split", say)
+
+
+def _tell_missing(splits: Sequence[str], tags: Sequence[str], labels: np.ndarray, say: Callable[[str], None]) -> None:
     for split in SHARES:
         chosen = np.array([own == split for own in splits])
         missing = [tag for tag, there in zip(tags, labels[chosen].any(axis=0), strict=True) if not there]
         if missing:
             say(f"no clip in {split} has the tag {', '.join(missing)}")
-    order: dict[tuple[str, str], int] = {}
+
+
+def parts_in_turn(splits: Sequence[str], artists: Sequence[str]) -> list[str]:
+    """The part (0 to f) of each track, which says its split: a split's artists go round its parts."""
+    taken: Counter[str] = Counter()
+    parts: dict[tuple[str, str], str] = {}
     for split, artist in zip(splits, artists, strict=True):
-        order.setdefault((split, artist), sum(known == split for known, _ in order))
-    return [
-        PARTS[split][order[split, artist] % len(PARTS[split])] for split, artist in zip(splits, artists, strict=True)
-    ]
-
-
-def _deal_out(artists: Sequence[str], labels: np.ndarray, counts: np.ndarray, seed: int) -> list[str]:
-    """The split of each track: those of an artist stay together."""
-    groups, of_track = np.unique(artists, return_inverse=True)
-    if len(groups) < len(SHARES):
-        raise DatasetError(
-            f"{len(groups)} artists (or files without one) cannot be split into {', '.join(SHARES)}:"
-            " at least 3 are needed"
-        )
-    of_group, weights = np.zeros((len(groups), labels.shape[1])), np.zeros(len(groups))
-    np.add.at(of_group, of_track, labels * counts[:, None])
-    np.add.at(weights, of_track, counts)
-    places = stratify.stratified(of_group, weights, SHARES, seed)
-    return [list(SHARES)[places[group]] for group in of_track]
+        if (split, artist) not in parts:
+            parts[split, artist] = PARTS[split][taken[split] % len(PARTS[split])]
+            taken[split] += 1
+    return [parts[pair] for pair in zip(splits, artists, strict=True)]

@@ -50,7 +50,7 @@ def main() -> None:
     else:
         from wavetag.datasets import folder
 
-        folder.acquire(arguments.out, dataset, clip_seconds, told)
+        folder.acquire(arguments.out, dataset, clip_seconds, settings["split"]["vocabulary"], told)
 
 
 if __name__ == "__main__":
