@@ -265,7 +265,7 @@ def test_small_pickles_of_long_values_are_refused_at_once(tmp_path, name):
 
 
 def test_a_long_value_that_is_changed_is_not_written_out(tmp_path):
-    with pytest.raises(DatasetError, match="it changes .*, which it has not made") as error:
+    with pytest.raises(DatasetError, match=r"it changes .*, which it has not made") as error:
         read(tmp_path, pickle.dumps(unfolding(60), 2)[:-1] + b"}b.")
     assert len(str(error.value)) < 1_000
 

@@ -131,7 +131,8 @@ def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(fi
     assert planned == {"all": 1, "train": 1, "evaluate": 1, "aggregate": 1, "figures": 1, "report": 1}
     output = run(finished, "dvc", "repro")
     ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
-    assert ran == ["train@base", "evaluate@base", "aggregate", "figures", "report"]
+    assert sorted(ran) == sorted(["train@base", "evaluate@base", "aggregate", "figures", "report"])
+    assert ran[:2] == ["train@base", "evaluate@base"] and ran[-1] == "report"
     assert (finished / "models/linear_bn/history.csv").stat().st_mtime_ns == untouched
     assert "roc_auc" in run(finished, "dvc", "metrics", "diff")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-PROGRAM = """
+PROGRAM = r"""
 import os, sys, time
 from wavetag.processes import pool
 
 def work(number):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # in one piece, whatever the other one writes
     time.sleep(600)
 
 if __name__ == "__main__":
@@ -29,12 +29,14 @@ def test_workers_end_when_who_started_them_is_killed(tmp_path: Path, start: str)
     program.write_text(PROGRAM)
     command = [sys.executable, str(program), start]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
-        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
-        assert all(worker.pid not in (parent.pid, os.getpid()) and worker.is_running() for worker in workers)
-        parent.kill()
-        _, alive = psutil.wait_procs(workers, timeout=10)
-        for worker in alive:
-            worker.kill()
+        try:
+            workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+            assert all(worker.pid not in (parent.pid, os.getpid()) and worker.is_running() for worker in workers)
+        finally:
+            parent.kill()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    for worker in alive:
+        worker.kill()
     assert not alive
 
 
