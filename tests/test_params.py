@@ -118,8 +118,9 @@ def test_settings_are_read_as_they_are(load):
         ("defaults.frontend", "cqt", "defaults.frontend: 'cqt' is not allowed; allowed are raw, mel, linear, flat"),
         ("defaults.seeds", [], "defaults.seeds: [] should be non-empty"),
         ("defaults.seeds", [1, 1], "defaults.seeds: [1, 1] has non-unique elements"),
-        ("split.train", ["0", "g"], "split.train.1: 'g' does not match"),
-        ("experiments", {"Base": {}}, "experiments: 'Base' does not match"),
+        ("split.train", ["0", "g"], "split.train.1: 'g' is not allowed; allowed is a part"),
+        ("experiments", {"Base": {}}, "experiments: 'Base' is not allowed; allowed is a name of small letters"),
+        ("experiments", {"baselines": {}}, "experiments: 'baselines' is not allowed"),
         # of another type
         ("experiments.wide.length", "long", "experiments.wide.length: 'long' is not a whole number"),
         ("experiments.wide.length", 256.0, "experiments.wide.length: 256.0 is not a whole number"),
@@ -167,7 +168,7 @@ def test_settings_are_read_as_they_are(load):
         (
             "dataset.urls",
             {"mp3.zip.001": "file:///etc/passwd"},
-            "dataset.urls.mp3.zip.001: 'file:///etc/passwd' does not",
+            "dataset.urls.mp3.zip.001: 'file:///etc/passwd' is not allowed",
         ),
     ],
 )

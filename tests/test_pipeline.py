@@ -87,6 +87,7 @@ def finished(copy) -> Path:
     """The copy, after `snakemake all` has run in it."""
     output = run(copy, "snakemake", "--cores", "2", "all")
     assert "Table I" in output, "the tables are printed at the end"
+    assert "Exception" not in output and "Traceback" not in output
     return copy
 
 
@@ -106,7 +107,9 @@ def test_one_command_gives_the_tables(finished):
 
 
 def test_a_second_run_does_nothing(finished):
-    assert "Nothing to be done" in run(finished, "snakemake", "--cores", "2", "all")
+    output = run(finished, "snakemake", "--cores", "2", "all")
+    assert "Nothing to be done" in output
+    assert "Exception" not in output and "Traceback" not in output
 
 
 def test_dvc_finds_everything_up_to_date(finished):

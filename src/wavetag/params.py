@@ -244,6 +244,8 @@ def _sentence(error: Any) -> str:
         return f"unknown key {unknown}; allowed are {', '.join(known)}"
     if rule == "required":
         return f"{', '.join(repr(key) for key in allowed if key not in given)} is missing"
+    if rule == "pattern" and "description" in error.schema:
+        return f"{given!r} is not allowed; allowed is {error.schema['description']}"
     if rule == "enum":
         return f"{given!r} is not allowed; allowed are {', '.join(map(str, allowed))}"
     if rule == "type":

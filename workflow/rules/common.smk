@@ -30,7 +30,7 @@ DEFAULT_RATE = SETTINGS[""]["defaults"]["sample_rate"]
 # A suite is a folder with settings, stages and results of its own; "" is the pipeline itself.
 wildcard_constraints:
     root="(suites/[a-z_]+/)?",
-    name="[a-z][a-z0-9_]*",
+    name="|".join(sorted({name for settings in SETTINGS.values() for name in settings["experiments"]})),
     rate="[0-9]+",
 
 
