@@ -299,7 +299,7 @@ def test_away_from_the_top_folder_params_yaml_is_named(tmp_path, monkeypatch, ca
 def test_a_stop_is_told_and_has_its_status(prepared, capsys, monkeypatch):
     monkeypatch.setattr(params, "load", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     assert command.main(["describe"]) == 130
-    assert error_of(capsys) == "wavetag describe: stopped; run the same command again"
+    assert error_of(capsys) == "wavetag describe: stopped; run the same command again to go on"
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_file(prepared, capsys, monkeypatch):

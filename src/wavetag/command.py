@@ -5,15 +5,13 @@ import is imported by what is run, so that ``wavetag --help`` is there at once.
 """
 
 import argparse
-import errno
-import os
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from wavetag.stages import EXPECTED
+from wavetag.stages import status
 
 MADE_BY = "`snakemake --cores 4 all` (or `make all`) makes it"
 REPORT = Path("reports/dataset")
@@ -192,24 +190,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "run" not in arguments:
         parser.print_help()
         return 0
-    return _status(f"wavetag {arguments.name}", arguments)
-
-
-def _status(name: str, arguments: argparse.Namespace) -> int:
-    """Run, and turn what can be expected to go wrong into one line, as stages do; a bug keeps its traceback."""
-    try:
-        arguments.run(arguments)
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; run the same command again", file=sys.stderr)
-        return 130
-    except EXPECTED as error:
-        if os.environ.get("WAVETAG_TRACEBACK"):
-            raise
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print(f"{name}: no space left on the disk: free some and run the same command again", file=sys.stderr)
-        return 1
-    return 0
+    return status(f"wavetag {arguments.name}", partial(arguments.run, arguments))

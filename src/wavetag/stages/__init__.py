@@ -11,32 +11,37 @@ EXPECTED = (ValueError, RuntimeError, FileNotFoundError, PermissionError)
 
 
 def stage(main: Callable[[], None]) -> Callable[[], int]:
-    """Turn what can be expected to go wrong into one line on standard error and a status; a bug keeps its traceback."""
+    """Make a script of a stage's ``main``: it ends with a status, and what can be expected to go wrong is one line."""
     name = Path(sys.modules[main.__module__].__file__).stem
 
     @wraps(main)
     def run() -> int:
-        try:
-            main()
-        except KeyboardInterrupt:
-            print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
-            return 130
-        except EXPECTED as error:
-            if os.environ.get("WAVETAG_TRACEBACK"):
-                raise
-            print(f"{name}: {error}", file=sys.stderr)
-            return 1
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            print(
-                f"{name}: no space left on the disk: free some and run the same command again",
-                file=sys.stderr,
-            )
-            return 1
-        return 0
+        return status(name, main)
 
     return run
+
+
+def status(name: str, run: Callable[[], None]) -> int:
+    """Run something: 0 if all went well, 130 if it was stopped, 1 after an error that can be expected.
+
+    Such an error is one line on standard error, unless WAVETAG_TRACEBACK is set. A bug keeps its traceback.
+    """
+    try:
+        run()
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except EXPECTED as error:
+        if os.environ.get("WAVETAG_TRACEBACK"):
+            raise
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"{name}: no space left on the disk: free some and run the same command again", file=sys.stderr)
+        return 1
+    return 0
 
 
 def threads() -> int:
