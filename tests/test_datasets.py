@@ -3,6 +3,10 @@
 import hashlib
 import shutil
 import subprocess
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ import yaml
 from conftest import make_dataset, tone
 from test_pipeline import BIN, change, run
 from wavetag import clips, splits, tags
+from wavetag.datasets import magnatagatune
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -94,6 +99,44 @@ def test_magnatagatune_at_two_sample_rates(clone, tmp_path):
     assert (clone / "metrics/mel_16k.json").is_file()
     change(clone, lambda params: params["experiments"].pop("mel_16k"))
     use(clone, "prepare.sample_rates=[12000]")
+
+
+def test_magnatagatune_is_downloaded_once(clone, tmp_path):
+    """From a server on loopback; in the clone, the official sums are those of what it serves."""
+    served = tmp_path / "served"
+    made = make_dataset(tmp_path / "made")
+    served.mkdir()
+    with zipfile.ZipFile(served / "mp3.zip", "w") as archive:
+        for path in sorted(made.glob("?/*.mp3")):
+            archive.write(path, path.relative_to(made).as_posix())
+    content = (served / "mp3.zip").read_bytes()
+    for number, name in enumerate(magnatagatune.ARCHIVES):
+        (served / name).write_bytes(content[number * len(content) // 3 : (number + 1) * len(content) // 3])
+    (served / "mp3.zip").unlink()
+    for name in magnatagatune.TABLES:
+        shutil.copy(made / name, served)
+    module = clone / "src/wavetag/datasets/magnatagatune.py"
+    official = module.read_text()
+    text = official
+    for name, md5 in magnatagatune.MD5.items():
+        text = text.replace(md5, hashlib.md5((served / name).read_bytes()).hexdigest())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    handler.log_message = lambda *arguments: None
+    before = (clone / "params.yaml").read_text()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        urls = {name: f"http://127.0.0.1:{server.server_port}/{name}" for name in magnatagatune.MD5}
+        try:
+            module.write_text(text)
+            use(clone, "magnatagatune")
+            change(clone, lambda params: params["dataset"].update(urls=urls))
+            assert len(train_and_score(clone, served).only("train")) == 48
+            assert {path.name for path in (clone / "data/downloads/magnatagatune").iterdir()} == set(urls)
+            assert "up to date" in run(clone, "dvc", "status", "dvc.yaml")
+        finally:
+            module.write_text(official)
+            (clone / "params.yaml").write_text(before)
+            server.shutdown()
 
 
 def test_the_courseworks_files(clone, tmp_path):

@@ -101,8 +101,9 @@ def source_listing(settings: Mapping[str, Any]) -> str:
 
 
 def _listing(source: Path) -> str:
-    """What changes when a file of a source does. Of our own code nothing: DVC has that."""
-    return "" if source == params.GENERATOR else layout.stamp([source])
+    """What changes when a file of a source does. Nothing of what is ours: the generator, and what acquire downloads."""
+    ours = source == params.GENERATOR or params.DOWNLOADS in source.parents
+    return "" if ours else layout.stamp([source])
 
 
 def gpus() -> int:
