@@ -8,10 +8,11 @@ without them, tables of the same size drawn at random). The three clips that are
 here. Then, in a clone of this repository in WORK:
 
 1. the stage `prepare` against the same files decoded and resampled by bare calls of soundfile and soxr in as many
-   processes, turn by turn, on some of the clips, at each sample rate;
+   processes, turn by turn: on some of the clips at each sample rate, then on all, bare calls before and after;
 2. the pipeline on all of them, from `acquire` to `normalise`, at 12 and 16 kHz side by side, through Snakemake and DVC;
 3. the same once more, with nothing to do;
-4. `prepare` killed (-9) half-way and started again: what it costs, and whether the array is the same to the byte;
+4. Snakemake and all that it started killed (-9) half-way through `prepare`, and started again: what it costs, and
+   whether the array is the same to the byte;
 5. the first minute of training.
 
 Memory is the anonymous memory (RssAnon) of all processes of a step together, at its largest: pages of a memory-mapped
@@ -208,29 +209,48 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
-def against_bare(work: Path, repository: Path, audio: Path, tables: Path | None, clips: int, cores: int, rounds: int):
-    """Medians of the seconds of `prepare` and of bare decoding, turn by turn, over the same files."""
-    sample = work / "sample"
-    paths = stand_in(sample, audio, tables, clips)
+def bare_seconds(paths: list[Path], rate: int, cores: int) -> float:
+    """Of decoding and resampling by bare calls in as many processes as there are cores."""
+    start = time.perf_counter()
+    with ProcessPoolExecutor(cores) as pool:
+        sum(pool.map(partial(bare, to=rate), paths, chunksize=16))
+    return time.perf_counter() - start
+
+
+def prepare_seconds(repository: Path, dataset: Path, out: Path, rate: int) -> tuple[float, int]:
+    """Of the stage `prepare`, and its memory in bytes. What it makes is deleted."""
+    measured = timed(repository, *prepare_of(dataset, out, rate))
+    shutil.rmtree(out)
+    return measured
+
+
+def told(label: str, ours: list[float], theirs: list[float], memory: int) -> None:
+    """Print what was measured."""
+    listed = [", ".join(f"{value:.1f}" for value in values) for values in (ours, theirs)]
+    print(
+        f"prepare {label}: {median(ours):.1f} s, bare soundfile + soxr {median(theirs):.1f} s, ratio"
+        f" {median(ours) / median(theirs):.2f}, {memory / 1e6:.0f} MB (ours {listed[0]}; bare {listed[1]})",
+        flush=True,
+    )
+
+
+def against_bare(repository: Path, dataset: Path, paths: list[Path], out: Path, cores: int, rounds: int) -> None:
+    """Turn by turn, at each rate."""
     for rate in RATES:
-        ours, theirs, largest = [], [], 0
+        ours, theirs = [], []
         for _ in range(rounds):
-            start = time.perf_counter()
-            with ProcessPoolExecutor(cores) as pool:
-                decoded = sum(pool.map(partial(bare, to=rate), paths, chunksize=16))
-            theirs.append(time.perf_counter() - start)
-            shutil.rmtree(work / "prepared", ignore_errors=True)
-            seconds, memory = timed(repository, *prepare_of(sample, work / "prepared", rate))
-            ours.append(seconds)
-            largest = max(largest, memory)
-        print(
-            f"prepare at {rate} Hz, {len(paths)} clips ({decoded / rate / 3600:.1f} h of audio), {cores} processes,"
-            f" {rounds} rounds: {median(ours):.1f} s, bare soundfile + soxr {median(theirs):.1f} s, ratio"
-            f" {median(ours) / median(theirs):.2f}, {largest / 1e6:.0f} MB"
-        )
-        listed = [", ".join(f"{value:.1f}" for value in values) for values in (ours, theirs)]
-        print(f"  each round: ours {listed[0]}; bare {listed[1]}", flush=True)
-    shutil.rmtree(work / "prepared")
+            theirs.append(bare_seconds(paths, rate, cores))
+            ours.append(prepare_seconds(repository, dataset, out, rate))
+        seconds, memory = zip(*ours, strict=True)
+        told(f"of {len(paths)} clips at {rate} Hz, {rounds} rounds", list(seconds), theirs, max(memory))
+
+
+def all_against_bare(repository: Path, dataset: Path, paths: list[Path], out: Path, cores: int) -> float:
+    """Once, bare calls before and after. Returns the seconds of `prepare`."""
+    before = bare_seconds(paths, RATE, cores)
+    seconds, memory = prepare_seconds(repository, dataset, out, RATE)
+    told(f"of {len(paths)} clips at {RATE} Hz", [seconds], [before, bare_seconds(paths, RATE, cores)], memory)
+    return seconds
 
 
 def whole(repository: Path, cores: int) -> None:
@@ -250,27 +270,25 @@ def whole(repository: Path, cores: int) -> None:
         print("".join(f"    {line}\n" for line in lines if "decoded" not in line), end="", flush=True)
 
 
-def interrupted(repository: Path, work: Path, clips: int) -> None:
-    """`prepare` on its own, whole; then killed half-way and started again."""
-    dataset, first, second = repository / "data/raw/magnatagatune", work / "one", work / "two"
-    undisturbed, memory = timed(repository, *prepare_of(dataset, first))
-    expected = digest(first / "clips.npy")
-    shutil.rmtree(first)
+def interrupted(repository: Path, undisturbed: float, cores: int) -> None:
+    """`prepare` through Snakemake, killed half-way with all that it started, and started again."""
+    snakemake = [str(Path(sys.executable).with_name("snakemake")), "--cores", str(cores)]
+    array = repository / f"data/prepared/{RATE}/clips.npy"
+    expected = digest(array)
+    shutil.rmtree(array.parent)
     start = time.perf_counter()
-    with running(repository, *prepare_of(dataset, second)) as (process, _):
+    with running(repository, *snakemake, str(array.relative_to(repository))) as (process, _):
         time.sleep(undisturbed / 2)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     before = time.perf_counter() - start
-    after, _ = timed(repository, *prepare_of(dataset, second))
-    same = digest(second / "clips.npy") == expected
-    shutil.rmtree(second)
-    print(f"prepare of {clips} clips: {undisturbed:.1f} s, {memory / 1e6:.0f} MB;")
-    print(
-        f"  killed after {before:.1f} s and started again: {after:.1f} s more, the array is"
-        f" {'the same' if same else 'ANOTHER'}",
-        flush=True,
-    )
+    assert not array.exists(), "killed too late"
+    timed(repository, *snakemake, "--unlock")
+    after, _ = timed(repository, *snakemake, str(array.relative_to(repository)))
+    line = (repository / f"logs/prepare_{RATE}.log").read_text().splitlines()[0]
+    same = "the same" if digest(array) == expected else "ANOTHER"
+    print(f"prepare killed (-9) after {before:.1f} s and started again: {after:.1f} s more, the array is {same};")
+    print(f"  it went on with: {line}", flush=True)
 
 
 def training(repository: Path, seconds: float) -> None:
@@ -293,9 +311,10 @@ def training(repository: Path, seconds: float) -> None:
     ]
     with running(repository, *stage("train", *arguments)) as (process, memory):
         time.sleep(seconds)
-        if process.poll() is not None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode != 0:
             raise SystemExit((repository / "output.txt").read_text()[-3000:])
-        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     print(f"train base, its first {seconds:.0f} s: {memory.largest / 1e6:.0f} MB", flush=True)
 
@@ -307,8 +326,8 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, required=True, help="dataset whose MP3s are repeated")
     parser.add_argument("--tables", type=Path, help="folder with MagnaTagATune's tables")
     parser.add_argument("--clips", type=int, default=25_863)
-    parser.add_argument("--sample", type=int, default=1_200, help="clips of the comparison with bare decoding")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sample", type=int, default=6_000, help="clips of the comparison turn by turn")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(arguments.cores)
@@ -318,16 +337,16 @@ def main() -> None:
         f"{platform.machine()}, {arguments.cores} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,"
         f" Python {platform.python_version()}, {params.PARAMS} for magnatagatune"
     )
-    stand_in(source, arguments.audio, arguments.tables, arguments.clips)
+    paths = stand_in(source, arguments.audio, arguments.tables, arguments.clips)
     if not repository.exists():
         clone(repository, source)
-    against_bare(
-        work, repository, arguments.audio, arguments.tables, arguments.sample, arguments.cores, arguments.rounds
-    )
+    sample = stand_in(work / "sample", arguments.audio, arguments.tables, arguments.sample)
+    against_bare(repository, work / "sample", sample, work / "prepared", arguments.cores, arguments.rounds)
+    undisturbed = all_against_bare(repository, source, paths, work / "prepared", arguments.cores)
     print(f"the pipeline on {arguments.clips} clips:")
     whole(repository, arguments.cores)
     shutil.rmtree(repository / f"data/prepared/{RATES[1]}")  # room for what follows
-    interrupted(repository, work, arguments.clips)
+    interrupted(repository, undisturbed, arguments.cores)
     training(repository, 60)
 
 
