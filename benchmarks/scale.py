@@ -1,6 +1,7 @@
 """MagnaTagATune at its full size: how long, and in how much memory, its clips are prepared, split and scaled.
 
     python benchmarks/scale.py WORK --audio data/raw/minitune [--tables FOLDER] [--clips 25863] [--cores 2]
+        [--sample 6000] [--rounds 3]
 
 Makes a stand-in for the real dataset in WORK: its layout, with as many MP3s as asked for (hard links to those of
 --audio, over and over), and its tables (annotations_final.csv and clip_info_final.csv from --tables, plain or gzipped;
@@ -9,7 +10,8 @@ here. Then, in a clone of this repository in WORK:
 
 1. the stage `prepare` against the same files decoded and resampled by bare calls of soundfile and soxr in as many
    processes, turn by turn: on some of the clips at each sample rate, then on all, bare calls before and after;
-2. the pipeline on all of them, from `acquire` to `normalise`, at 12 and 16 kHz side by side, through Snakemake and DVC;
+2. the pipeline on all of them, from `acquire` to `normalise`, at 12 and at 16 kHz, stage by stage through Snakemake and
+   DVC;
 3. the same once more, with nothing to do;
 4. Snakemake and all that it started killed (-9) half-way through `prepare`, and started again: what it costs, and
    whether the array is the same to the byte;
@@ -93,6 +95,8 @@ def running(folder: Path, *command: str) -> Iterator[tuple[subprocess.Popen, Mem
         try:
             yield process, memory
         finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             memory.ended.set()
             memory.join()
 
@@ -176,7 +180,9 @@ def clone(folder: Path, source: Path) -> None:
         if not name.startswith(("metrics/", "reports/")) and name != "dvc.lock" and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    subprocess.run("git init -q && git add -A && git commit -qm stand-in", shell=True, cwd=folder, check=True)
+    who = "-c user.name=wavetag -c user.email=wavetag"
+    commands = f"git init -q && git add -A && git {who} commit -qm stand-in"
+    subprocess.run(commands, shell=True, cwd=folder, check=True)
     here = Path.cwd()
     os.chdir(folder)
     settings.apply(["magnatagatune", f"dataset.source={source}", f"prepare.sample_rates={list(RATES)}"])

@@ -381,6 +381,17 @@ def test_clips_of_a_file_at_another_rate_are_resampled_as_in_one_piece(tmp_path,
         assert np.abs(whole[int(start * 12_000) : int(end * 12_000)] - piece).max() <= 1
 
 
+def test_clips_shorter_than_what_is_read_around_them_are_those_of_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "short.wav", 0.3 * rng.standard_normal(22_050), 44_100)
+    whole = audio.decode(tmp_path / "short.wav", 12_000).astype(int)
+    segments = [(0.0, 0.01), (0.01, 0.02), (0.02, 0.1), (0.1, 0.11), (0.12, 0.3)]
+    for (start, end), piece in zip(
+        segments, audio.decode_segments(tmp_path / "short.wav", 12_000, segments), strict=True
+    ):
+        assert np.abs(whole[round(start * 12_000) : round(end * 12_000)] - piece).max() <= 1
+
+
 def test_a_clip_beside_one_that_is_not_finite_is_decoded(tmp_path):
     samples = np.full(3 * 16_000, 0.5)
     samples[16_000] = np.nan

@@ -132,7 +132,7 @@ def test_labels(source, tmp_path, label, allowed):
     [
         ("part", "g", r"row 0: part 'g'; under train, 0 to c are allowed"),
         ("part", "e", r"row 0: part 'e'; under train, 0 to c are allowed"),
-        ("file_path", f"0/{'é' * 130}.npy", "a file's name has 255 bytes at most"),
+        ("file_path", f"0/{'é' * 125}n.npy", "a clip's name has 250 bytes at most"),
         ("part", "1", r"row 0: file_path 'train/0/.*'; train/1/NAME.npy or 1/NAME.npy is allowed"),
         ("file_path", "val/0/x.npy", "file_path 'val/0/x.npy'"),
         ("file_path", "0/../../x.npy", "file_path"),
@@ -153,6 +153,15 @@ def test_a_missing_column_is_named(source, tmp_path):
         del row["label"]
     with pytest.raises(DatasetError, match=r"val_labels.pkl: no column label; there are file_path, part"):
         acquire(source, tmp_path / "out")
+
+
+def test_the_longest_name_that_a_clip_can_have_is_taken(source, tmp_path):
+    name = "é" * 125
+    source.rows["train"][0]["file_path"] = f"0/{name}.npy"
+    first = next(iter(source.samples))
+    source.samples[first.with_name(f"{name}.npy")] = source.samples.pop(first)
+    acquire(source, tmp_path / "out")
+    assert (tmp_path / "out" / "0" / f"{name}.flac").is_file()
 
 
 def test_parts_may_be_numbers_where_they_are(source, tmp_path):

@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_read_stays_for_prepare_to_tell(music, make):
         ("path,tags\ngone.wav,a\n", r"gone.wav: no such file, and so it is with all of 1"),
         ("path,tags\n0.wav,\n1.wav,\n2.wav,\n", r"not one tag in it"),
         ("path,tags\n0.wav,a\n1.wav,b\n", r"tags.csv: 2 artists .* at least 3 are needed"),
-        ("path,tags\n0.wav,a\n1.wav,b\n2.wav,\n", r"tags.csv: 3 artists .* of which 2 have .* a tag of the vocabulary"),
+        ("path,tags\n0.wav,a\n1.wav,b\n2.wav,\n", r"tags.csv: 3 artists .* of which 2 have a readable file with a tag"),
         ("path,tags\n0.wav,a\n./0.wav,b\n", r"'./0.wav' stands in rows 2 and 3"),
         ("path,tags\n0.wav,a\n link.wav ,b\n", r"' link.wav ' stands in rows 2 and 3"),
         ("path,Tags,tags\n0.wav,a,b\n", r"column tags stands 2 times"),
@@ -331,7 +331,10 @@ def test_segments_of_long_files_keep_their_digits(music, make, monkeypatch):
         ("top:20", r"tags.csv: vocabulary top:20: only 3 tags are annotated"),
         ("merged50", r"tags.csv: no annotated tag stands for 'ambient'"),
         (["soft", "rokc"], r"tags.csv: vocabulary: no annotated tag 'rokc'; there are rock"),
-        (["rare"], r"tags.csv: 12 artists .* of which 1 have a readable file with a tag of the vocabulary: at least 3"),
+        (
+            ["rare"],
+            r"tags.csv: split .* has no readable file with a tag of the vocabulary \(train .* take another vocab",
+        ),
     ],
 )
 def test_a_vocabulary_that_does_not_fit_is_refused(music, make, vocabulary, expected):
@@ -340,12 +343,27 @@ def test_a_vocabulary_that_does_not_fit_is_refused(music, make, vocabulary, expe
         make(music("path,tags\n" + rows), vocabulary=vocabulary)
 
 
-def test_of_three_files_with_a_tag_of_the_vocabulary_each_split_gets_one(music, make):
-    rows = "".join(f"{n}.wav,{'rock' if n < 3 else 'soft' if n < 6 else ''}\n" for n in range(12))
+def test_of_three_files_with_a_tag_each_split_gets_one(music, make):
+    rows = "".join(f"{n}.wav,{'rock' if n < 3 else ''}\n" for n in range(12))
     for seed in range(5):
-        made = make(music("path,tags\n" + rows), seed=seed, vocabulary=["rock"])
+        made = make(music("path,tags\n" + rows), seed=seed)
         split = {Path(row.file).name: row.split for row in made.origin.itertuples()}
         assert {split[f"{n}.wav"] for n in range(3)} == {"train", "valid", "test"}
+
+
+def test_the_split_does_not_depend_on_the_vocabulary(music, make):
+    rows = "".join(f"{n}.wav,{'rock' if n % 2 else 'soft'}; {'loud' if n % 3 else 'thin'}\n" for n in range(12))
+    source = music("path,tags\n" + rows)
+    pd.testing.assert_frame_equal(
+        make(source, vocabulary="all").origin, make(source, vocabulary=["loud", "rock"]).origin
+    )
+
+
+def test_empty_files_are_no_copies_of_one_another(music, make):
+    for name in ("broken.mp3", "too.mp3"):
+        (music.top / name).write_bytes(b"")
+    rows = "0.wav,a,one\n1.wav,a,two\n2.wav,a,three\nbroken.mp3,a,one\ntoo.mp3,a,two\n"
+    assert set(make(music("path,tags,artist\n" + rows)).origin["split"]) == {"train", "valid", "test"}
 
 
 def test_files_that_cannot_be_read_do_not_make_a_split(music, make):

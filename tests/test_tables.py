@@ -248,7 +248,7 @@ def test_differences_stand_for_each_view_of_the_test_clips():
     shown = tables.readable_comparisons(frame)
     assert shown["difference of mean ROC-AUC (ours)"].tolist() == ["good - base"]
     assert shown.shape[1] == 1 + 3 * 3
-    assert shown.loc[0, "artist-disjoint [95 % by clips]"].startswith("+0.")
+    assert shown.loc[0, "artist-disjoint [95 %, artists resampled]"].startswith("+0.")
     assert shown.loc[0, "tagged: beyond both chances"] == "yes"
 
 

@@ -1,6 +1,5 @@
 """Zip archives in several parts, unpacked without a joined copy, and never outside of one folder."""
 
-import errno
 import io
 import lzma
 import stat
@@ -15,11 +14,14 @@ from wavetag import files
 
 MOST_EXPANSION = 20  # how many times larger than the archive its content may be: music does not shrink much
 CHUNK = 2**20  # bytes
-LONGEST_NAME = 255  # bytes, of a file's name
 
 
 class ArchiveError(ValueError):
     """An archive that is damaged, or that asks for something that is not done."""
+
+
+class _BeforeStart(OSError):
+    """Where a damaged archive points to; zipfile takes this kind of error for the end of a short file."""
 
 
 class Joined(io.RawIOBase):
@@ -47,7 +49,7 @@ class Joined(io.RawIOBase):
         """Go to a place; see ``io.IOBase.seek``."""
         place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
         if place < 0:
-            raise OSError(errno.EINVAL, "a place before the first file's start")
+            raise _BeforeStart(f"a place {-place} bytes before its start")
         self.position = place
         return place
 
@@ -99,10 +101,8 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
             return len(wanted)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{name}: no whole zip archive: {error}") from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # of the disk, not of the archive
-            raise
-        raise ArchiveError(f"{name}: no whole zip archive: it points to {error.strerror}") from error
+    except _BeforeStart as error:
+        raise ArchiveError(f"{name}: no whole zip archive: it points to {error}") from error
 
 
 def _check(members: Sequence[zipfile.ZipInfo], name: str, size: int) -> None:
@@ -111,7 +111,7 @@ def _check(members: Sequence[zipfile.ZipInfo], name: str, size: int) -> None:
     seen = set()
     for member, path in zip(members, paths, strict=True):
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if not path.parts or any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        if not path.parts or any(len(part.encode()) > files.LONGEST_NAME for part in path.parts):
             raise ArchiveError(f"{name}: its member {member.filename[:80]!r} has no name that a file can have")
         if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0]:
             raise ArchiveError(f"{name}: its member {member.filename!r} would lie outside of the folder")
@@ -140,6 +140,6 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error
     except OSError as error:
-        if error.errno is not None:
+        if error.errno is not None or isinstance(error, _BeforeStart):
             raise
         raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error  # bzip2's

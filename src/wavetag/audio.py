@@ -134,13 +134,15 @@ def _part(reader: _Mono, segment: tuple[float, float], sample_rate: int, most_sa
     rate = reader.file.samplerate
     common = gcd(rate, sample_rate)
     start, last = (round(second * rate) for second in segment)
-    periods = min(start * common // rate, ceil(MARGIN * common))  # each a whole number of frames and of samples
-    first = start - periods * rate // common
-    mono = reader.frames(first, last + ceil(MARGIN * rate))
+    period = rate // common  # frames, a whole number of samples
+    periods = min(start // period, ceil(MARGIN * rate / period))
+    first = start - periods * period
+    held = first if first >= period else 0  # at the start of a file, what is read must not go back
+    mono = reader.frames(held, last + ceil(MARGIN * rate))[first - held :]
     wanted = mono[start - first : last - first]
     if len(wanted) == 0:
         raise AudioError("undecodable: no samples")
-    if np.isfinite(wanted).all() and not np.isfinite(mono).all():
+    if not np.isfinite(mono).all() and np.isfinite(wanted).all():
         mono = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)  # another part's, which will be refused
     whole = len(wanted) == last - start
     count = round((segment[1] - segment[0] if whole else len(wanted) / rate) * sample_rate)
@@ -151,8 +153,6 @@ def _part(reader: _Mono, segment: tuple[float, float], sample_rate: int, most_sa
 def _resampled(mono: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray:
     import soxr
 
-    if not np.isfinite(mono).all():
-        raise AudioError("undecodable: samples that are not finite numbers")
     return mono if file_rate == sample_rate else soxr.resample(mono, file_rate, sample_rate)
 
 
@@ -161,4 +161,9 @@ def _to_int16(mono: np.ndarray) -> np.ndarray:
         raise AudioError("undecodable: no samples")
     scaled = mono * np.float32(INT16_FULL_SCALE)
     np.rint(scaled, out=scaled)
-    return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1, out=scaled).astype(np.int16)
+    low, high = scaled.min(), scaled.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise AudioError("undecodable: samples that are not finite numbers")
+    if low < -INT16_FULL_SCALE or high > INT16_FULL_SCALE - 1:
+        np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1, out=scaled)
+    return scaled.astype(np.int16)

@@ -106,12 +106,15 @@ def _check_dataset(manifest: Any, split: Any, path: Path, asked: dict[str, Any])
         raise DatasetError(f"{path}: other clips than those of {name}, which params.yaml asks for; {MADE_BY} anew")
     parts = {part: chosen[part] for part in splits.NAMES}
     # which windows a clip has is `measured`'s to check
-    made = splits.make(manifest, annotations, chosen["vocabulary"], parts, chosen["population"], window_samples=1)
+    try:
+        made = splits.make(manifest, annotations, chosen["vocabulary"], parts, chosen["population"], window_samples=1)
+    except ValueError as error:
+        raise DatasetError(f"split in params.yaml: {error}") from error
     if made.tags != split.tags:
         differing = sorted(set(made.tags) ^ set(split.tags))
-        example = f" ({differing[0]!r} is only in one of both)" if differing else ""
+        example = f" ({differing[0]!r} is only in one of both)" if differing else " (in another order)"
         raise DatasetError(
-            f"{SPLIT}: {len(split.tags)} tags, other ones than the {len(made.tags)} that split.vocabulary asks for"
+            f"{SPLIT}: {len(split.tags)} tags, not as the {len(made.tags)} that split.vocabulary asks for"
             f"{example}; {MADE_BY} anew"
         )
     columns = ["clip_id", "split"]

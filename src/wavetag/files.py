@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+LONGEST_NAME = 255  # bytes that the name of a file may have
+
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
@@ -31,8 +33,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def _hidden(name: str) -> str:
-    """How the temporary names of a file begin: names of more than 255 bytes cannot be."""
-    return "." + name.encode()[:200].decode(errors="ignore")
+    """How the temporary names of a file begin, with room for how they end."""
+    return "." + name.encode()[: LONGEST_NAME - 55].decode(errors="ignore")
 
 
 def _remove_leftovers(path: Path) -> None:

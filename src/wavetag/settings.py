@@ -41,6 +41,8 @@ def apply(
 ) -> list[tuple[str, Any, Any]]:
     """Put settings into params.yaml, later ones over earlier ones; of the file only their values change.
 
+    What another part of the file has from there by an alias or a merge changes with it, as it does when edited by hand.
+
     Names of datasets go first, then other names, then single settings, each in the order given. The file is written
     only if all of it is allowed then.
 

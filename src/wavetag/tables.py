@@ -155,12 +155,14 @@ def readable_comparisons(frame: pd.DataFrame) -> pd.DataFrame:
     shown = {"difference of mean ROC-AUC (ours)": list(dict.fromkeys(frame["contrast"]))}
     for view, rows in frame.groupby("view", sort=False):
         records = rows.to_dict("records")
-        shown[f"{view} [95 % by clips]"] = [
+        shown[f"{view} [95 %, artists resampled]"] = [
             "–" if pd.isna(row["difference"]) else f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
             for row in records
         ]
         shown[f"{view}: standard error by seeds"] = [_figure(row["sd_seeds"]) for row in records]
-        shown[f"{view}: beyond both chances"] = [_plain(row["shown"]) for row in records]
+        shown[f"{view}: beyond both chances"] = [
+            "–" if pd.isna(row["difference"]) else _plain(row["shown"]) for row in records
+        ]
     return pd.DataFrame(shown)
 
 
@@ -186,7 +188,7 @@ def heading(settings: Mapping[str, Any], clips: Mapping[str, int], test: splits.
     views = {name: int(test.view(name).sum()) for name in splits.VIEWS}
     undefined = {name: missing for name, missing in undefined_tags(test).items() if missing and views[name]}
     dataset, vocabulary = settings["dataset"]["name"], settings["split"]["vocabulary"]
-    tags = vocabulary if isinstance(vocabulary, str) else f"a list of {len(vocabulary)} tags"
+    tags = vocabulary if isinstance(vocabulary, str) else f"{len(vocabulary)} listed tags"
     lines = [
         f"Ours: mean over the defined tags of {tags} on the test clips of {dataset}"
         f" ({clips['train']} clips to train, {clips['valid']} to validate),"

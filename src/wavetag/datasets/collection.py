@@ -68,6 +68,8 @@ def read(source: Path, audio: str | None, say: Callable[[str], None]) -> list[Tr
     """
     if source.is_dir():
         tables = _tables_in(source, say)
+        if audio and not tables:
+            say(f"dataset.audio: not used: {source} has no table with paths")
         tracks = _read_tables(tables, audio, say) if tables else _one_folder_a_tag(source, say)
     elif source.is_file():
         tracks = _read_tables([source], audio, say)
@@ -361,8 +363,11 @@ def _below(folder: Path) -> list[Path]:
 
 
 def copies(files: Sequence[Path]) -> list[tuple]:
-    """A key for each file, which those with the same bytes share; of most no more is read than their size."""
-    keys = [(file.stat().st_size,) for file in files]
+    """A key for each file, which those with the same bytes share; of most no more is read than their size.
+
+    Empty files are no copies of one another.
+    """
+    keys = [(size,) if (size := file.stat().st_size) else (0, str(file)) for file in files]
     for most in (HEAD, -1):
         counts = Counter(keys)
         keys = [(*key, _digest(file, most)) if counts[key] > 1 else key for key, file in zip(keys, files, strict=True)]

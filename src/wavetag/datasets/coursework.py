@@ -32,7 +32,6 @@ PARTS = {"train": layout.PARTS[:13], "val": layout.PARTS[13:]}
 LEAST, MOST = -32_768, 32_767
 SCALED = 2  # up to here, values that are not whole are of samples in [-1, 1], a little beyond it perhaps
 PROBES, QUIET = 16, 256  # if so many arrays have no value beyond this, they are not of int16's range
-LONGEST_NAME = 255  # bytes
 _NAME = re.compile(r"(?P<artist>.+?)-(?P<album>.+?)-(?P<track_number>\d+)-(?P<title>.+)-(?P<start>\d+)-(?P<end>\d+)$")
 
 
@@ -134,9 +133,10 @@ def _clip(file_path: Any, part: Any, name: str, where: str) -> dict[str, str]:
     inner = parts[1:] if parts[:1] == (name,) else parts
     if len(inner) != 2 or inner[0] != part or inner[1] in (".", "..") or not inner[1].endswith(".npy"):
         raise DatasetError(f"{where}: file_path {file_path!r}; {name}/{part}/NAME.npy or {part}/NAME.npy is allowed")
-    if len(inner[1].encode()) > LONGEST_NAME:
-        raise DatasetError(f"{where}: file_path {file_path[:80]!r}…; a file's name has {LONGEST_NAME} bytes at most")
     stem = inner[1].removesuffix(".npy")
+    if len(f"{stem}.flac".encode()) > files.LONGEST_NAME:
+        most = files.LONGEST_NAME - len(".flac")
+        raise DatasetError(f"{where}: file_path {file_path[:80]!r}…; a clip's name has {most} bytes at most")
     said = _NAME.match(stem)
     about = said.groupdict() if said else {"title": stem, "artist": "", "album": "", "track_number": ""}
     about |= {"segmentStart": about.pop("start", ""), "segmentEnd": about.pop("end", "")}

@@ -27,7 +27,7 @@ SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
 PARTS = {"train": layout.PARTS[:12], "valid": layout.PARTS[12], "test": layout.PARTS[13:]}
 LONG = 1.5  # times the length of a clip: what is longer is cut
 LEAST_REST = 0.5  # of a clip: a shorter rest is left out
-LONGEST_NAME, LONGEST_SUFFIX = 120, 16  # bytes of UTF-8: file systems take 255
+LONGEST_STEM, LONGEST_SUFFIX = 120, 16  # bytes of UTF-8: file systems take 255
 # A header that says more than these is not believed.
 MOST_SECONDS = 360_000  # a hundred hours
 MOST_FRAMES_A_BYTE = 100  # speech at 8 kbit/s has some 50
@@ -63,7 +63,8 @@ def acquire(
     segments = [cut(of_file, clip_seconds) for of_file in seconds]
     counts = np.array([len(of_track) for of_track in segments])
     labels = _labels(tracks, tags)
-    useful = _with_tag(source, vocabulary, tags, labels, counts) & (np.array(seconds) > 0)
+    readable = np.array(seconds) > 0
+    useful = readable & _with_tag(source, vocabulary, tags, labels, counts)
     # without an artist a file is its own: what shares an artist is not in two splits
     artists = [track.artist or name for track, name in zip(tracks, names, strict=True)]
     copies = collection.copies([track.file for track in tracks])
@@ -71,7 +72,9 @@ def acquire(
         splits = [track.split for track in tracks]
         _tell_crossing(tracks, artists, copies, say)
     else:
-        splits = _deal_out(source, groups_of(artists, copies), labels, counts, useful, settings["seed"])
+        # whatever the vocabulary: another one is not to change the split
+        tagged = readable & labels.any(axis=1)
+        splits = _deal_out(source, groups_of(artists, copies), labels, counts, tagged, settings["seed"])
     _refuse_useless(source, splits, useful)
     _tell_missing(splits, tags, labels, say)
     parts = parts_in_turn(splits, artists)
@@ -86,8 +89,8 @@ def acquire(
                     "artist": artist,
                     "album": track.album,
                     "title": track.title or track.file.stem,
-                    "segmentStart": _decimals(piece[0]) if piece else "",
-                    "segmentEnd": _decimals(piece[1]) if piece else "",
+                    "segmentStart": layout.decimals(piece[0]) if piece else "",
+                    "segmentEnd": layout.decimals(piece[1]) if piece else "",
                 }
             )
     clips = pd.DataFrame(rows)
@@ -151,7 +154,7 @@ def _safe_names(names: Sequence[str]) -> list[str]:
     for name in names:
         path = Path(normalize("NFC", name.strip().lstrip("/")))
         stem = re.sub(r"[^\w.-]+", "_", path.with_suffix("").as_posix())
-        stem = stem.strip("._").encode()[-LONGEST_NAME:].decode(errors="ignore") or "clip"
+        stem = stem.strip("._").encode()[-LONGEST_STEM:].decode(errors="ignore") or "clip"
         suffix = re.sub(r"[^\w.]", "_", path.suffix.lower()).encode()[:LONGEST_SUFFIX].decode(errors="ignore")
         chosen, number = f"{stem}{suffix}", 1
         while chosen.casefold() in taken:
@@ -197,11 +200,6 @@ def cut(seconds: float, clip_seconds: float) -> list[tuple[float, float] | None]
     return clips
 
 
-def _decimals(seconds: float) -> str:
-    """A number of seconds as the fragments of paths have it."""
-    return f"{seconds:.6f}".rstrip("0").rstrip(".")
-
-
 def groups_of(artists: Sequence[str], copies: Sequence[Hashable]) -> list[str]:
     """A name for each track, the same for those that must not be in two splits.
 
@@ -228,19 +226,20 @@ def _deal_out(
     groups: Sequence[str],
     labels: np.ndarray,
     counts: np.ndarray,
-    useful: np.ndarray,
+    tagged: np.ndarray,
     seed: int,
 ) -> list[str]:
-    """The split of each track: those of a group stay together, and each split gets a useful one."""
+    """The split of each track: those of a group stay together, and each split gets a tagged one."""
     names, of_track = np.unique(groups, return_inverse=True)
     of_group, weights = np.zeros((len(names), labels.shape[1])), np.zeros(len(names))
     np.add.at(of_group, of_track, labels * counts[:, None])
     np.add.at(weights, of_track, counts)
-    needed = np.bincount(of_track, weights=useful) > 0
+    needed = np.bincount(of_track, weights=tagged) > 0
     if needed.sum() < len(SHARES):
         raise DatasetError(
-            f"{source}: {len(names)} artists (or files without one), of which {needed.sum()} have a readable file with"
-            f" a tag of the vocabulary: at least {len(SHARES)} are needed, one each for {', '.join(SHARES)}"
+            f"{source}: {len(names)} artists (or files without one; who share a file are one), of which"
+            f" {needed.sum()} have a readable file with a tag: at least {len(SHARES)} are needed, one each for"
+            f" {', '.join(SHARES)}"
         )
     places = stratify.stratified(of_group, weights, SHARES, names.tolist(), seed, needed)
     return [list(SHARES)[places[group]] for group in of_track]
@@ -254,7 +253,7 @@ def _refuse_useless(source: str, splits: Sequence[str], useful: np.ndarray) -> N
         found = ", ".join(f"{split} {useful_of[split]} of {files_of[split]} files" for split in SHARES)
         raise DatasetError(
             f"{source}: split {', '.join(without)} has no readable file with a tag of the vocabulary ({found}); each"
-            " split needs one"
+            " split needs one: take another vocabulary, or say the split in the table"
         )
 
 

@@ -36,7 +36,12 @@ class DatasetError(ValueError):
 
 def fragment(start: float, end: float) -> str:
     """The end of the path of a clip that is a part of a file, from ``start`` to ``end`` in seconds."""
-    return f"#t={start:.6f}".rstrip("0").rstrip(".") + f",{end:.6f}".rstrip("0").rstrip(".")
+    return f"#t={decimals(start)},{decimals(end)}"
+
+
+def decimals(seconds: float) -> str:
+    """A number of seconds as it stands in paths and tables: to the microsecond, without zeros at its end."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def file_and_segment(path: str) -> tuple[str, tuple[float, float] | None]:

@@ -40,7 +40,7 @@ def acquire(folder: Path, settings: Mapping[str, Any], say: Callable[[str], None
     """
     source = Path(settings["source"]).expanduser()
     audio = _unpacked(source)
-    if audio is None and DOWNLOADS in source.parents:
+    if DOWNLOADS in source.parents and not _whole(source, audio):
         _download(source, settings["urls"], say)
     if audio is None and not _archives(source):
         missing = [name for name in ARCHIVES if not (source / name).is_file()]
@@ -48,9 +48,8 @@ def acquire(folder: Path, settings: Mapping[str, Any], say: Callable[[str], None
             f"{source}: no {', '.join(missing)}, and no folders 0 to f; with `dataset.source:"
             f" {DOWNLOADS}/magnatagatune` they are downloaded"
         )
-    _check_tables(source, say)
-    paths = clips.read_annotations(source / layout.ANNOTATIONS).clips["path"]
-    if audio and _archives(source) and not all((audio / path).is_file() for path in paths):
+    paths = _check_tables(source, say).clips["path"]
+    if audio and _archives(source) and not _whole(source, audio):
         say(f"{audio}: not all of {len(paths)} clips are there; taking the archives beside it")
         audio = None
     parts = [] if audio else _archives(source)
@@ -68,6 +67,13 @@ def acquire(folder: Path, settings: Mapping[str, Any], say: Callable[[str], None
             if count == 0:
                 raise DatasetError(f"{parts[0]}: not one of {len(paths)} annotated clips is in it, {paths[0]} first")
             say(f"{count} of {len(paths)} clips unpacked")
+
+
+def _whole(source: Path, audio: Path | None) -> bool:
+    """Whether there are both tables and, unpacked, every clip that they name."""
+    if audio is None or not all((source / name).is_file() for name in TABLES):
+        return False
+    return all((audio / path).is_file() for path in clips.read_annotations(source / layout.ANNOTATIONS).clips["path"])
 
 
 def _download(source: Path, urls: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -105,7 +111,7 @@ def _check_archive(part: Path, say: Callable[[str], None]) -> None:
         raise DatasetError(f"{part}: {size} bytes with the MD5 sum {found}; the official file's is {MD5[part.name]}")
 
 
-def _check_tables(source: Path, say: Callable[[str], None]) -> None:
+def _check_tables(source: Path, say: Callable[[str], None]) -> clips.Annotations:
     """Refuse tables that cannot be read, and tell of those that can but are not the official files."""
     for name in TABLES:
         if not (source / name).is_file():
@@ -114,6 +120,7 @@ def _check_tables(source: Path, say: Callable[[str], None]) -> None:
             say(f"{source / name}: its MD5 sum is not the official file's; taken as it is")
     annotations = clips.read_annotations(source / layout.ANNOTATIONS)
     say(f"{len(annotations.clips)} clips annotated with {len(annotations.tags)} tags")
+    return annotations
 
 
 def _link(folder: Path, audio: Path, paths) -> int:
