@@ -147,7 +147,8 @@ def _part(reader: _Mono, segment: tuple[float, float], sample_rate: int, most_sa
     whole = len(wanted) == last - start
     count = round((segment[1] - segment[0] if whole else len(wanted) / rate) * sample_rate)
     begin = periods * sample_rate // common
-    return _to_int16(_resampled(mono, rate, sample_rate)[begin : begin + count][:most_samples])
+    resampled = _resampled(mono, rate, sample_rate)[begin : begin + count][:most_samples]
+    return _to_int16(resampled if rate != sample_rate else resampled.copy())  # the reader holds what it has read
 
 
 def _resampled(mono: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray:
@@ -157,9 +158,10 @@ def _resampled(mono: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray
 
 
 def _to_int16(mono: np.ndarray) -> np.ndarray:
+    """Samples rounded and clipped; what is given is overwritten."""
     if len(mono) == 0:  # in the file, or after resampling
         raise AudioError("undecodable: no samples")
-    scaled = mono * np.float32(INT16_FULL_SCALE)
+    scaled = np.multiply(mono, np.float32(INT16_FULL_SCALE), out=mono)
     np.rint(scaled, out=scaled)
     low, high = scaled.min(), scaled.max()
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -25,6 +25,7 @@ from wavetag.datasets.layout import DatasetError
 from wavetag.processes import pool
 
 QUIETEST = -100.0  # dB below full scale, less than the step of int16: digital silence has a level too
+BLOCK = 1024  # samples
 SYNC_SECONDS = 5.0  # how much of the decoding is lost at most when it is stopped
 
 Task = tuple[str, list[tuple[int, str]]]  # a file, and of each clip in it the row of the array and the path
@@ -81,8 +82,12 @@ class _Decoder:
 
 def rms_dbfs(samples: np.ndarray) -> float:
     """Root mean square of int16 [samples] in dB below full scale, at least -100."""
-    values = samples.astype(np.float64)
-    power = np.einsum("i,i", values, values) / len(values) / 32768.0**2  # a product in BLAS would start threads
+    values = samples.astype(np.float32)
+    whole = len(values) // BLOCK * BLOCK
+    blocks = values[:whole].reshape(-1, BLOCK)  # sums of float32 are exact enough if they are short
+    squares = np.einsum("ij,ij->i", blocks, blocks).sum(dtype=np.float64)  # a product in BLAS would start threads
+    squares += np.square(values[whole:], dtype=np.float64).sum()
+    power = squares / len(values) / 32768.0**2
     return float(10 * np.log10(max(power, 10 ** (QUIETEST / 10))))
 
 
@@ -149,6 +154,8 @@ class _Journal:
     def write(self) -> None:
         with self.array.open("rb+") as file:
             os.fsync(file.fileno())
+            # what is on the disk need not fill the memory: the system would look for more, page by page
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         with self.path.open("a", encoding="utf-8") as file:
             file.write("\n" + "".join(self.waiting))  # the first line break ends a line that a kill cut short
             file.flush()
