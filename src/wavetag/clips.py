@@ -37,16 +37,18 @@ class Annotations:
     labels: np.ndarray
 
 
-def _read_table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+def _read_table(path: Path, needed: tuple[str, ...], all_columns: bool = True) -> pd.DataFrame:
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; the dataset's folder holds the MagnaTagATune tables and 0/ to f/")
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        names = pd.read_csv(path, sep="\t", dtype=str, nrows=0).columns
+        wanted = None if all_columns else [name for name in names if name in needed]
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, usecols=wanted)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not a tab-separated table in UTF-8: {error}") from error
-    missing = [name for name in needed if name not in table.columns]
+    missing = [name for name in needed if name not in names]
     if missing:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}; there are {', '.join(table.columns[:5])}, …")
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; there are {', '.join(names[:5])}, …")
     return table
 
 
@@ -59,14 +61,26 @@ def read_tag_table(path: str | Path) -> tuple[pd.DataFrame, tuple[str, ...], np.
     path = Path(path)
     table = _read_table(path, ("clip_id", "mp3_path"))
     names = tuple(name for name in table.columns if name not in ("clip_id", "mp3_path"))
-    if table["clip_id"].duplicated().any() or table["mp3_path"].duplicated().any():
-        raise DatasetError(f"{path}: a clip_id or an mp3_path stands twice")
+    clips = _clips_of(table, path)
     try:
         values = table[list(names)].to_numpy(dtype=np.float64)
     except ValueError as error:
         raise DatasetError(f"{path}: a value that is not a number: {error}") from error
-    clips = table[["clip_id", "mp3_path"]].rename(columns={"mp3_path": "path"})
     return clips, names, values
+
+
+def _clips_of(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    if table["clip_id"].duplicated().any() or table["mp3_path"].duplicated().any():
+        raise DatasetError(f"{path}: a clip_id or an mp3_path stands twice")
+    return table[["clip_id", "mp3_path"]].rename(columns={"mp3_path": "path"})
+
+
+def _read_clips(path: Path) -> pd.DataFrame:
+    """clip_id and path alone: of many clips the tags take hundreds of megabytes."""
+    clips = _clips_of(_read_table(path, ("clip_id", "mp3_path"), all_columns=False), path)
+    if len(clips) == 0:
+        raise DatasetError(f"{path}: there is no clip in it")
+    return clips
 
 
 def read_annotations(path: str | Path) -> Annotations:
@@ -88,7 +102,7 @@ def song_of(path: str) -> str:
 def describe_clips(folder: str | Path) -> pd.DataFrame:
     """One row an annotated clip, sorted by file and start, with who made it: the manifest before decoding."""
     folder = Path(folder)
-    clips = read_annotations(folder / "annotations_final.csv").clips
+    clips = _read_clips(folder / "annotations_final.csv")
     information = _read_table(folder / "clip_info_final.csv", ("clip_id", "artist", "album"))
     information = information.drop_duplicates("clip_id")[["clip_id", "artist", "album"]]
     clips = clips.merge(information, on="clip_id", how="left", validate="one_to_one")
