@@ -106,3 +106,16 @@ def test_a_job_that_was_given_no_gpu_has_none(monkeypatch):
     monkeypatch.setenv("WAVETAG_GPU", "1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.available() == []
+
+
+def test_precision_is_what_the_setting_says_or_what_the_device_is_fast_at(monkeypatch):
+    import torch
+
+    for can, expected in [({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({}, "float32")]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda can=can: can)
+        assert devices.precision("auto", "cpu") == expected
+        assert devices.precision("float32", "cpu") == "float32"
+        assert devices.precision("bfloat16", "cpu") == "bfloat16"
+    for capability, expected in [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
+        assert devices.precision("auto", "cuda:0") == expected

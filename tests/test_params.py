@@ -37,6 +37,7 @@ SETTINGS = {
         "batch_size": 10,
         "epochs": 20,
         "select": "loss",
+        "precision": "auto",
         "seeds": [0, 1, 2],
     },
     "experiments": {
@@ -116,6 +117,11 @@ def test_settings_are_read_as_they_are(load):
         ("experiments.wide.compression", float("inf"), "experiments.wide.compression: inf is not a number"),
         ("defaults.decay", 1.5, "defaults.decay: 1.5 is not allowed; at most 1 is"),
         ("defaults.frontend", "cqt", "defaults.frontend: 'cqt' is not allowed; allowed are raw, mel, linear, flat"),
+        (
+            "defaults.precision",
+            "half",
+            "defaults.precision: 'half' is not allowed; allowed are auto, float32, bfloat16",
+        ),
         ("defaults.seeds", [], "defaults.seeds: [] should be non-empty"),
         ("defaults.seeds", [1, 1], "defaults.seeds: [1, 1] has non-unique elements"),
         ("split.train", ["0", "g"], "split.train.1: 'g' is not allowed; allowed is a part"),

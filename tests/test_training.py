@@ -81,9 +81,32 @@ RECIPES = {
 each_recipe = pytest.mark.parametrize("settings", list(RECIPES.values()), ids=list(RECIPES))
 
 
+each_precision = pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+
+
 @each_recipe
-def test_the_same_seed_gives_the_same_numbers_twice(tiny_prepared, settings):
-    assert_same(run(tiny_prepared, settings), run(tiny_prepared, settings))
+@each_precision
+def test_the_same_seed_gives_the_same_numbers_twice(tiny_prepared, settings, precision):
+    assert_same(*(run(tiny_prepared, settings, precision=precision) for _ in range(2)))
+
+
+@each_recipe
+def test_bfloat16_learns_as_float32_does_with_weights_and_scores_in_float32(tiny_prepared, settings):
+    """The same first weights and batches; with batch norm, 5 steps an epoch of so few clips part quickly."""
+    exact, rounded = (run(tiny_prepared, settings, precision=kind) for kind in (torch.float32, torch.bfloat16))
+    assert not same_weights(last(exact), last(rounded))
+    assert all(value.dtype != torch.bfloat16 for value in last(rounded).values())
+    losses = [[row["train_loss"] for row in trained.history] for trained in (exact, rounded)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1 if settings.get("batch_norm") else 0.005)
+    valid = training.Clips(tiny_prepared.array, tiny_prepared.split.only("valid"))
+    predictions = training.predict(rounded.network, valid, torch.device("cpu"))
+    assert training.scores(valid.split.labels, predictions)["loss"] == rounded.history[-1]["valid_loss"]
+
+
+def test_a_checkpoint_of_another_precision_is_not_taken_up(tiny_prepared, tmp_path):
+    checkpoint = tmp_path / "seed_0.pt"
+    run(tiny_prepared, {}, checkpoint=checkpoint, precision=torch.bfloat16)
+    assert_same(run(tiny_prepared, {}, checkpoint=checkpoint), run(tiny_prepared, {}))
 
 
 def test_another_seed_gives_other_weights(tiny_prepared):
@@ -343,6 +366,27 @@ def test_samples_come_in_the_order_asked_for(tiny_prepared):
     expected = tiny_prepared.array[split.clips["row"].to_numpy()[chosen]]
     np.testing.assert_array_equal(train.samples(chosen).numpy(), expected)
     np.testing.assert_array_equal(train.labels(chosen).numpy(), split.labels[chosen])
+
+
+def test_the_clips_of_the_next_batch_are_expected(tiny_prepared, monkeypatch):
+    """Of a file, as bytes; of an array in memory there is nothing to expect."""
+    asked = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda file, start, size, advice: asked.append((start, size, advice)))
+    train = training.Clips(tiny_prepared.array, tiny_prepared.split.only("train"))
+    training.Clips(np.array(train.array), train.split).expect(np.array([1, 2]))
+    assert not asked
+    train.expect(np.array([40, 3]))
+    content = tiny_prepared.array_path.read_bytes()
+    for clip, (start, size, advice) in zip([40, 3], asked, strict=True):
+        row = train.split.clips["row"].to_numpy()[clip]
+        assert content[start : start + size] == tiny_prepared.array[row].tobytes()
+        assert advice == os.POSIX_FADV_WILLNEED
+    asked.clear()
+    run(tiny_prepared, {"epochs": 2})
+    assert len(asked) == 2 * (48 - 10)  # all but the first batch of each epoch
+    asked.clear()
+    run(tiny_prepared, {"epochs": 2, "frontend": "linear"})  # its spectrograms are kept
+    assert not asked
 
 
 def test_every_epoch_takes_each_training_clip_once_in_an_order_of_its_own(tiny_prepared, monkeypatch):

@@ -1,4 +1,4 @@
-"""Devices: which GPU a job takes, if any. Snakemake says how many jobs may have a GPU at a time, not which one.
+"""Devices: which GPU a job takes, if any, and how precisely it multiplies there.
 
 A lease does: one lock file a device, held by the process that uses it. The lock dies with the process.
 """
@@ -45,3 +45,22 @@ def lease(devices: Sequence[str], folder: str | Path | None = None, poll: float 
                 yield device
                 return
         time.sleep(poll)
+
+
+def precision(setting: str, device: str) -> str:
+    """The type in which a device takes the products of a training step, ``float32`` or ``bfloat16``.
+
+    Args:
+        setting: one of the two; or ``auto``: bfloat16 where the device multiplies it faster, else float32.
+        device: ``cpu``, or a GPU as ``available`` names it.
+    """
+    if setting != "auto":
+        return setting
+    import torch
+
+    if device == "cpu":
+        can = torch.cpu.get_capabilities()
+        fast = can.get("avx512_bf16") or can.get("amx_bf16")
+    else:
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    return "bfloat16" if fast else "float32"

@@ -12,6 +12,7 @@ import math
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 COMPRESSION = 10_000.0  # C of log(1 + C x): section 3.1 of the paper
 LINEAR_LENGTH = 256  # samples a segment of the report's spectrogram, without overlap
@@ -24,7 +25,12 @@ def frames(samples: int, length: int, stride: int) -> int:
 
 
 class Raw(nn.Module):
-    """A strided convolution on the samples, then ReLU: filters of ``length`` samples, one output every ``stride``."""
+    """A strided convolution on the samples, then ReLU: filters of ``length`` samples, one output every ``stride``.
+
+    The products are taken in the type of the samples; the weights keep theirs.
+    """
+
+    learns = True
 
     def __init__(self, window_samples: int, length: int, stride: int, filters: int):
         super().__init__()
@@ -35,8 +41,9 @@ class Raw(nn.Module):
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """[windows, samples] -> [windows, filters, frames]."""
         if self.length % self.stride:
-            return torch.relu(self.conv(samples.unsqueeze(1)))
-        return torch.relu(self._by_blocks(samples) + self.conv.bias).transpose(1, 2)
+            weight, bias = self.conv.weight.to(samples.dtype), self.conv.bias.to(samples.dtype)
+            return torch.relu(functional.conv1d(samples.unsqueeze(1), weight, bias, self.stride))
+        return torch.relu(self._by_blocks(samples) + self.conv.bias.to(samples.dtype)).transpose(1, 2)
 
     def _by_blocks(self, samples: torch.Tensor) -> torch.Tensor:
         """The convolution without its bias, as one matrix product: [windows, samples] -> [windows, frames, filters].
@@ -48,12 +55,14 @@ class Raw(nn.Module):
         blocks = self.frames + pieces - 1
         cut = samples[:, : blocks * self.stride].reshape(-1, self.stride)  # [windows x blocks, stride]
         weights = self.conv.weight.view(-1, pieces, self.stride).transpose(0, 1).reshape(-1, self.stride)
-        products = (cut @ weights.t()).view(-1, blocks, pieces, self.channels)
+        products = (cut @ weights.to(cut.dtype).t()).view(-1, blocks, pieces, self.channels)
         return sum(products[:, piece : piece + self.frames, piece] for piece in range(pieces))
 
 
 class _Spectrogram(nn.Module):
     """Power spectra of frames under a window, as buffers that are computed anew and never saved."""
+
+    learns = False
 
     def __init__(self, window: np.ndarray, stride: int, fft_size: int):
         super().__init__()
@@ -195,7 +204,8 @@ def build(
     filters: int,
     compression: float,
 ) -> nn.Module:
-    """The front end of that name, with attributes ``channels`` and ``frames`` that say what it gives."""
+    """The front end of that name. Its attributes ``channels`` and ``frames`` say what it gives, ``learns`` whether it
+    has weights."""
     if name == "raw":
         return Raw(window_samples, length, stride, filters)
     if name == "mel":

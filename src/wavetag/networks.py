@@ -25,14 +25,114 @@ def _conv(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
     Two-dimensional, since torch has a channels-last layout for these alone. Zeros are put around the frames beforehand,
     the fewer on the left, as torch's "same" does at a greater cost where the length is even.
     """
+    weight, bias = conv.weight.to(x.dtype), conv.bias.to(x.dtype)
     padded = functional.pad(x, ((CONV_LENGTH - 1) // 2, CONV_LENGTH // 2))
-    return functional.conv2d(padded, conv.weight.unsqueeze(2), conv.bias)
+    if conv.in_channels == 1:
+        return _conv_of_one_channel(padded[:, 0, 0], weight[:, 0], bias)
+    return functional.conv2d(padded, weight.unsqueeze(2), bias)
+
+
+def _conv_of_one_channel(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, together: int = 4) -> torch.Tensor:
+    """The same for a single channel, five times as fast: [windows, frames], padded -> [windows, filters, 1, frames].
+
+    Of ``length`` products a frame a CPU makes little. So one row of the matrix product holds all that ``together``
+    frames need, and the matrix holds the filters as often, each time a frame later.
+
+    Args:
+        x: [windows, frames + length - 1].
+        weight: [filters, length].
+        bias: [filters].
+        together: how many frames.
+    """
+    filters, length = weight.shape
+    frames = x.shape[1] - length + 1
+    rows = -(-frames // together)
+    x = functional.pad(x, (0, rows * together - frames)).unfold(1, length + together - 1, together)
+    later = torch.cat([functional.pad(weight, (frame, together - 1 - frame)) for frame in range(together)])
+    y = functional.linear(x.reshape(-1, length + together - 1), later, bias.repeat(together))
+    return y.view(-1, rows * together, filters)[:, :frames].transpose(1, 2).unsqueeze(2)
+
+
+class _Moments(torch.autograd.Function):
+    """Mean and variance of each channel: [windows, channels, 1, frames] -> [channels], [channels].
+
+    Summed up piece by piece, in float32 at least. Torch's own batch norm adds up one number after the other where
+    channels are last: of the 1.8 million a channel that ``flat`` has, two digits stay, and half of a gradient.
+    """
+
+    PIECE = 2**19  # numbers: what stays in a processor's cache
+
+    @staticmethod
+    def _pieces(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        windows = max(1, _Moments.PIECE // x[0].numel())
+        return x.permute(0, 2, 3, 1).split(windows)  # [windows, 1, frames, channels]
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        pieces = _Moments._pieces(x)
+        shares = [len(piece) / len(x) for piece in pieces]
+        means, variances = [], []
+        for piece in pieces:
+            rows = piece.reshape(-1, x.shape[1]).to(wide)
+            means.append(rows.mean(dim=0))
+            variances.append((rows - means[-1]).square_().mean(dim=0))
+        mean = sum(share * one for share, one in zip(shares, means, strict=True))
+        variance = sum(
+            share * (within + (one - mean).square())
+            for share, within, one in zip(shares, variances, means, strict=True)
+        )
+        ctx.save_for_backward(x, mean)
+        return mean, variance
+
+    @staticmethod
+    def backward(ctx, of_mean: torch.Tensor, of_variance: torch.Tensor) -> torch.Tensor:
+        x, mean = ctx.saved_tensors
+        count = x.numel() // x.shape[1]
+        slope = 2 * of_variance / count
+        offset = of_mean / count - slope * mean
+        gradient = torch.empty_like(x)
+        for piece, place in zip(_Moments._pieces(x), _Moments._pieces(gradient), strict=True):
+            place.copy_(torch.addcmul(offset, piece.to(mean.dtype), slope))
+        return gradient
+
+
+def _pool(x: torch.Tensor) -> torch.Tensor:
+    """The largest of each ``POOL`` frames: [windows, channels, 1, frames] -> [windows, channels, 1, frames / 4]."""
+    return functional.max_pool2d(x, (1, POOL))
+
+
+def _rectify_and_pool(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
+    """ReLU, batch norm, max-pooling: [windows, channels, 1, frames] -> [windows, channels, 1, frames / 4].
+
+    Pooling comes as early as it can, so that what follows has a quarter of the frames: without batch norm before the
+    ReLU; with it, as soon as mean and variance have been taken of all frames. To normalise is to multiply and to add:
+    the largest stays the largest or, where the factor is negative, the smallest becomes it.
+    """
+    if isinstance(norm, nn.Identity):
+        return torch.relu(_pool(x))
+    x = torch.relu(x)
+    if not norm.training:
+        return _pool(norm(x))
+    mean, variance = _Moments.apply(x)
+    with torch.no_grad():
+        count = x.numel() // x.shape[1]
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
+    sign = torch.where(norm.weight < 0, -1.0, 1.0).to(mean.dtype)[:, None, None]
+    pooled = _pool(x * sign.to(x.dtype)) if (sign < 0).any() else _pool(x)
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    shift = norm.bias - mean * scale
+    return (pooled * (sign * scale[:, None, None]) + shift[:, None, None]).to(x.dtype)
 
 
 class Trunk(nn.Module):
     """Two convolutions over time, each with max-pooling by 4, and a hidden layer of 100, all with ReLU.
 
     The extras of the report: batch norm after each ReLU, dropout on the hidden layer.
+
+    The convolutions and the hidden layer's product are taken in the type of what comes in; the weights keep theirs.
     """
 
     def __init__(self, channels: int, frames: int, batch_norm: bool, dropout: float):
@@ -50,14 +150,11 @@ class Trunk(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[windows, channels, frames] -> features [windows, 100]."""
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # [windows, channels, 1, frames]
-        x = functional.max_pool2d(
-            self.norm1(torch.relu(_conv(x, self.conv1))), (1, POOL)
-        )  # [windows, 32, 1, frames / 4]
-        x = functional.max_pool2d(
-            self.norm2(torch.relu(_conv(x, self.conv2))), (1, POOL)
-        )  # [windows, 32, 1, frames / 16]
-        x = self.norm3(torch.relu(self.dense(x.flatten(1))))  # [windows, 100]
-        return self.dropout(x)
+        x = _rectify_and_pool(_conv(x, self.conv1), self.norm1)  # [windows, 32, 1, frames / 4]
+        x = _rectify_and_pool(_conv(x, self.conv2), self.norm2)  # [windows, 32, 1, frames / 16]
+        weight, bias = self.dense.weight, self.dense.bias
+        x = functional.linear(x.flatten(1), weight.to(x.dtype), bias.to(x.dtype)).to(weight.dtype)
+        return self.dropout(self.norm3(torch.relu(x)))  # [windows, 100]
 
 
 class Tagger(nn.Module):
@@ -101,12 +198,20 @@ class Tagger(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 
-    def front(self, samples: torch.Tensor) -> torch.Tensor:
-        """What the trunk sees of clips: samples of int16's scale [clips, windows x window_samples] ->
-        [clips, windows, channels, frames]."""
-        clips = samples.shape[0]
-        windows = self.scaling(samples).view(-1, self.window_samples)  # [clips x windows, window_samples]
-        return self.frontend(windows).unflatten(0, (clips, -1))
+    def front(self, samples: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """What the trunk sees of clips.
+
+        Args:
+            samples: of int16's scale [clips, windows x window_samples].
+            dtype: of what is given back. The products of a front end that learns are taken in it; spectrograms, and
+                the scaling, are computed in float32.
+
+        Returns:
+            [clips, windows, channels, frames].
+        """
+        scaled = self.scaling(samples, dtype if self.frontend.learns else torch.float32)
+        windows = scaled.view(-1, self.window_samples)  # [clips x windows, window_samples]
+        return self.frontend(windows).to(dtype).unflatten(0, (samples.shape[0], -1))
 
     def tag(self, front: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
         """Tag probabilities from what ``front`` gave.

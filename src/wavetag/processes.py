@@ -1,5 +1,7 @@
-"""Processes that work side by side, and stop when they are told to or when who started them is gone."""
+"""Processes: how they work side by side, stop when they are told to or who started them is gone, and keep memory."""
 
+import ctypes
+import ctypes.util
 import multiprocessing
 import os
 import signal
@@ -25,3 +27,17 @@ def pool(processes: int, start: str = "fork") -> ProcessPoolExecutor:
     """A pool of processes, started by ``fork`` (quick) or ``spawn`` (needed where torch has threads already)."""
     context = multiprocessing.get_context(start)
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory, and not to give it back to the system after each operation.
+
+    A training step's tensors of some 15 MB are else mapped, zeroed and unmapped anew each time, which doubles the time
+    of a step on a CPU. Does nothing under another C library.
+    """
+    library = ctypes.util.find_library("c")
+    mallopt = getattr(ctypes.CDLL(library), "mallopt", None) if library else None
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)

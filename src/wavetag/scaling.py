@@ -73,9 +73,17 @@ class Scaling(nn.Module):
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
         self.register_buffer("gain", torch.tensor(gain, dtype=torch.float32))
 
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Samples of int16's scale, any shape -> float32 of the same shape."""
-        # in place: a pass over the samples is a good part of a training step
+    def forward(self, samples: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Samples of int16's scale, of any shape -> of the same shape, computed in float32, rounded to ``dtype``."""
+        if samples.device.type != "cpu" or samples.dim() < 2:
+            return self._scaled(samples).to(dtype)
+        # a pass over all samples is a good part of a training step: clip by clip, they stay in the processor's cache
+        scaled = torch.empty(samples.shape, dtype=dtype)
+        for some, place in zip(samples, scaled, strict=True):
+            place.copy_(self._scaled(some))
+        return scaled
+
+    def _scaled(self, samples: torch.Tensor) -> torch.Tensor:
         # `.to` copies even a float32 input, so that the caller's samples stay as they are
         scaled = samples.to(torch.float32, copy=True).mul_(self.gain).sub_(self.offset * self.gain)
         if self.compression is not None:

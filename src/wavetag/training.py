@@ -4,12 +4,12 @@ Minibatches of clips, binary cross-entropy, plain SGD with momentum; the validat
 bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop).
 """
 
-import ctypes
-import ctypes.util
 import hashlib
 import io
+import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wavetag import files, networks, scoring
+from wavetag import files, networks, processes, scoring
 from wavetag.splits import Split
 
 SELECT = ("loss", "roc_auc", "last")
@@ -56,6 +56,16 @@ class Clips:
             samples[position] = self.array[rows[position]]
         return torch.from_numpy(samples)
 
+    def expect(self, chosen: np.ndarray) -> None:
+        """Tell the system that these clips come next: what is not in memory it reads while the network computes."""
+        path = getattr(self.array, "filename", None)
+        if path is None or not hasattr(os, "posix_fadvise"):
+            return
+        size = self.array.strides[0]
+        with Path(path).open("rb") as file:
+            for row in self.split.clips["row"].to_numpy()[chosen]:
+                os.posix_fadvise(file.fileno(), self.array.offset + int(row) * size, size, os.POSIX_FADV_WILLNEED)
+
     def windows(self, chosen: np.ndarray) -> torch.Tensor:
         """int64 [chosen]: windows that are not wholly padding."""
         return torch.from_numpy(self.split.clips["windows"].to_numpy(dtype=np.int64)[chosen])
@@ -77,26 +87,34 @@ class Fronts:
     The spectrogram of a clip is the same in every epoch. Kept, if it fits into ``FRONT_BYTES``, it costs its FFTs once.
     """
 
-    def __init__(self, network: networks.Tagger, clips: Clips, device: torch.device):
-        self.network, self.clips, self.device = network, clips, device
-        learned = any(True for _ in network.frontend.parameters())
+    def __init__(
+        self, network: networks.Tagger, clips: Clips, device: torch.device, dtype: torch.dtype = torch.float32
+    ):
+        self.network, self.clips, self.device, self.dtype = network, clips, device, dtype
         size = len(clips) * clips.array.shape[1] // network.window_samples
-        size *= network.frontend.channels * network.frontend.frames * 4
-        self.kept = None if learned or size > FRONT_BYTES else self._compute()
+        size *= network.frontend.channels * network.frontend.frames * dtype.itemsize
+        keep = not network.frontend.learns and size <= FRONT_BYTES
+        self.kept = self._spectrograms(np.arange(len(clips))) if keep else None
 
     @torch.no_grad()
-    def _compute(self) -> torch.Tensor:
-        pieces = [self._front(chosen).transpose(-1, -2) for chosen in batches(np.arange(len(self.clips)), 1)]
-        return torch.cat(pieces)  # [clips, windows, frames, channels]
+    def _spectrograms(self, chosen: np.ndarray) -> torch.Tensor:
+        """[chosen, windows, frames, channels], clip by clip, so that what is worked on stays in the cache."""
+        return torch.cat([self._front(one).transpose(-1, -2) for one in batches(chosen, 1)])
 
     def _front(self, chosen: np.ndarray) -> torch.Tensor:
-        return self.network.front(self.clips.samples(chosen).to(self.device))
+        return self.network.front(self.clips.samples(chosen).to(self.device), self.dtype)
+
+    def expect(self, chosen: np.ndarray) -> None:
+        """Say which clips come next."""
+        if self.kept is None:
+            self.clips.expect(chosen)
 
     def __call__(self, chosen: np.ndarray) -> torch.Tensor:
         """[chosen, windows, channels, frames]."""
-        if self.kept is None:
+        if self.network.frontend.learns:
             return self._front(chosen)
-        return self.kept[torch.from_numpy(chosen)].transpose(-1, -2)
+        kept = self._spectrograms(chosen) if self.kept is None else self.kept[torch.from_numpy(chosen)]
+        return kept.transpose(-1, -2)
 
 
 @torch.no_grad()
@@ -129,20 +147,6 @@ def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         return dict(NOT_FINITE)
     roc_auc = scoring.macro_mean(scoring.roc_auc(labels, predictions))
     return {"loss": cross_entropy(labels, predictions), "roc_auc": float(roc_auc)}
-
-
-def keep_memory() -> None:
-    """Tell glibc to keep freed memory, and not to give it back to the system after each operation.
-
-    A step's tensors of some 15 MB are else mapped, zeroed and unmapped anew each time, which doubles the time of a step
-    on a CPU. Does nothing under another C library.
-    """
-    library = ctypes.util.find_library("c")
-    mallopt = getattr(ctypes.CDLL(library), "mallopt", None) if library else None
-    if mallopt is not None:
-        trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(mmap_max, 0)
 
 
 def _random_state(device: torch.device) -> list[torch.Tensor]:
@@ -241,7 +245,8 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
     order = np.random.default_rng([seed, epoch]).permutation(len(train))
     predicted = np.zeros(train.split.labels.shape, dtype=np.float32)
     network.train()
-    for chosen in batches(order, config["batch_size"]):
+    for chosen, following in itertools.pairwise([*batches(order, config["batch_size"]), order[:0]]):
+        fronts.expect(following)
         windows, labels = train.windows(chosen).to(device), train.labels(chosen).to(device)
         predictions = network.tag(fronts(chosen), windows)
         of_clips = predictions.detach()
@@ -267,6 +272,7 @@ def run(
     window_samples: int,
     checkpoint: str | Path | None = None,
     device: str | torch.device = "cpu",
+    precision: torch.dtype = torch.float32,
     report: Callable[[dict[str, float], float], None] = lambda epoch, seconds_left: None,
 ) -> Training:
     """Train one network from one seed.
@@ -280,6 +286,8 @@ def run(
         window_samples: samples a window.
         checkpoint: a file written after each epoch and taken up at the start, if it is of the same training.
         device: where the network is.
+        precision: the type in which the products of a training step are taken, from the samples to the hidden layer.
+            Weights, their updates, and what validation is scored by are float32 in any case.
         report: called after each epoch with its row of the history and the seconds that are left by the look of it.
 
     Returns:
@@ -291,27 +299,30 @@ def run(
     """
     device = torch.device(device)
     if device.type == "cpu":
-        keep_memory()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a twentieth of a step, for memory that is never read
+        processes.keep_memory()
+    else:  # on a CPU all that is used here repeats anyway, and the call takes a second: it imports torch's compiler
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
     torch.manual_seed(seed)
     network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=config["learning_rate"], momentum=config["momentum"])
     training = Training(network, optimizer)
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
-    about["device"] = device.type
+    about |= {"device": device.type, "precision": str(precision)}
     name = fingerprint(config, seed, train, valid, about)
     if checkpoint is not None:
         training.restore(Path(checkpoint), name, device)
     finished = len(training.history) >= config["epochs"]
-    fronts = None if finished else [Fronts(network, clips, device) for clips in (train, valid)]
+    of_train, of_valid = (
+        (None, None) if finished else (Fronts(network, train, device, precision), Fronts(network, valid, device))
+    )
     while len(training.history) < config["epochs"]:
         started = time.monotonic()
         epoch = len(training.history) + 1
-        in_train = train_epoch(training, config, seed, train, fronts[0])
+        in_train = train_epoch(training, config, seed, train, of_train)
         if not math.isfinite(in_train["loss"]):
             break
-        in_valid = scores(valid.split.labels, predict(network, valid, device, fronts[1]))
+        in_valid = scores(valid.split.labels, predict(network, valid, device, of_valid))
         if not math.isfinite(in_valid["loss"]):
             break
         row = {"seed": seed, "epoch": epoch, "learning_rate": learning_rate(config, epoch)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wavetag import clips, evaluations, files, params, splits
+from wavetag import clips, evaluations, files, params, processes, splits
 from wavetag.stages import say, stage
 
 DECIMALS = 6
@@ -29,7 +29,7 @@ def main() -> None:
     from wavetag import networks, tagger, training
 
     torch.set_num_threads(1)  # so that the predictions do not depend on how many threads a job is given
-    training.keep_memory()
+    processes.keep_memory()
     about = tagger.about(arguments.model)
     test = splits.read(arguments.split, only=[splits.TEST])
     of_test = training.Clips(clips.open_array(arguments.clips), test)

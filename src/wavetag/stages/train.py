@@ -26,6 +26,7 @@ class Job:
     statistics: dict[str, float]
     checkpoints: Path
     device: str
+    precision: str
 
 
 def train(job: Job, seed: int) -> Any:
@@ -60,6 +61,7 @@ def train(job: Job, seed: int) -> Any:
         params.window_samples(job.settings, job.config["sample_rate"]),
         checkpoint=job.checkpoints / f"seed_{seed}.pt",
         device=job.device,
+        precision=getattr(torch, job.precision),
         report=report,
     )
 
@@ -101,21 +103,13 @@ def main() -> None:
 
     with devices.lease(devices.available()) as device:
         checkpoints = arguments.checkpoints / arguments.name
-        job = Job(
-            *(
-                arguments.name,
-                config,
-                settings,
-                arguments.clips,
-                arguments.split,
-                statistics,
-                checkpoints,
-                device,
-            )
-        )
+        precision = devices.precision(config["precision"], device)
+        where = (arguments.clips, arguments.split, statistics, checkpoints)
+        job = Job(arguments.name, config, settings, *where, device, precision)
         processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
         dataset = settings["dataset"]["name"]
-        say(f"train {arguments.name}: {dataset}, on {device}, {len(config['seeds'])} seeds, {processes} at a time")
+        seeds = f"{len(config['seeds'])} seeds, {processes} at a time"
+        say(f"train {arguments.name}: {dataset}, on {device} in {precision}, {seeds}")
         trainings = dict(zip(config["seeds"], train_all(job, processes), strict=True))
     about = {
         "name": arguments.name,
@@ -125,11 +119,12 @@ def main() -> None:
         "sample_rate": config["sample_rate"],
         "window_samples": params.window_samples(settings, config["sample_rate"]),
         "statistics": statistics,
+        "precision": precision,
     }
     history = tagger.write(arguments.model, about, trainings)
     files.write_table(arguments.curves, tagger.curves(history), decimals=tagger.HISTORY_DECIMALS)
     seconds = {str(seed): [round(epoch, 3) for epoch in training.seconds] for seed, training in trainings.items()}
-    files.write_json(arguments.timings, {"device": device, "seconds_by_epoch": seconds})
+    files.write_json(arguments.timings, {"device": device, "precision": precision, "seconds_by_epoch": seconds})
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
