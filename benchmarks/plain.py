@@ -72,30 +72,31 @@ def copy_weights(source: nn.Module, target: nn.Module) -> None:
             of_target.copy_(of_source.reshape(of_target.shape))
 
 
-def no_spectrogram(window: np.ndarray) -> np.ndarray:
-    """[samples] -> [1, samples]."""
-    return window[None]
+def no_spectrogram(windows: np.ndarray) -> np.ndarray:
+    """[windows, samples] -> [windows, 1, samples]."""
+    return windows[:, None]
 
 
-def scipy_spectrogram(window: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
-    """[samples] -> [129, frames], the report's spectrogram by its own call of SciPy, log(1 + 10,000 x)."""
+def scipy_spectrogram(windows: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
+    """[windows, samples] -> [windows, 129, frames], the report's spectrogram by its own call of SciPy,
+    log(1 + 10,000 x)."""
     from scipy.signal import spectrogram
 
-    return np.log1p(COMPRESSION * spectrogram(window, sample_rate, nperseg=256, noverlap=0)[2])
+    return np.log1p(COMPRESSION * spectrogram(windows, sample_rate, nperseg=256, noverlap=0)[2])
 
 
-def librosa_mel(window: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
-    """[samples] -> [128, frames], mel bands by librosa, log(1 + 10,000 x)."""
+def librosa_mel(windows: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
+    """[windows, samples] -> [windows, 128, frames], mel bands by librosa, log(1 + 10,000 x)."""
     import librosa
 
     shape = {"n_fft": 2048, "win_length": 256, "hop_length": 256, "n_mels": 128, "center": True}
-    power = librosa.feature.melspectrogram(y=window, sr=sample_rate, **shape)
-    return np.log1p(COMPRESSION * power)[:, : len(window) // 256]
+    power = librosa.feature.melspectrogram(y=windows, sr=sample_rate, **shape)
+    return np.log1p(COMPRESSION * power)[..., : windows.shape[1] // 256]
 
 
-def flat_spectrogram(window: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
-    """[samples] -> [1, 129 x frames], the report's spectrogram laid end to end, frequency by frequency."""
-    return scipy_spectrogram(window, sample_rate).reshape(1, -1)
+def flat_spectrogram(windows: np.ndarray, sample_rate: int = 12_000) -> np.ndarray:
+    """[windows, samples] -> [windows, 1, 129 x frames], the report's spectrogram, frequency by frequency."""
+    return scipy_spectrogram(windows, sample_rate).reshape(len(windows), 1, -1)
 
 
 SPECTROGRAMS = {
@@ -113,7 +114,7 @@ class ClipFiles(Dataset):
         files: float32 [windows x samples] each, scaled to [-1, 1].
         labels: [clips, tags].
         windows: of a clip.
-        spectrogram: of a window, or one of ``SPECTROGRAMS`` that leaves it as it is.
+        spectrogram: of a clip's windows, one of ``SPECTROGRAMS``.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class ClipFiles(Dataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         samples = np.load(self.files[index]).reshape(self.windows, -1)
-        return np.stack([self.spectrogram(window) for window in samples]), self.labels[index].astype(np.float32)
+        return self.spectrogram(samples), self.labels[index].astype(np.float32)
 
 
 def mean_roc_auc(labels: np.ndarray, predictions: np.ndarray) -> float:

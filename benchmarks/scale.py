@@ -24,30 +24,24 @@ file, which the system takes back when it needs them, are not in it.
 import argparse
 import hashlib
 import os
-import platform
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pandas as pd
-import psutil
 import soundfile
 import soxr
+from measure import clone, machine, running, timed
 
-from wavetag import files, params, settings
+from wavetag import files
 from wavetag.datasets import layout
 
-ROOT = Path(__file__).resolve().parents[1]
 RATES = (12_000, 16_000)
 RATE = RATES[0]
 BROKEN = ("35644", "55753", "57881")
@@ -57,58 +51,6 @@ def bare(path: Path, to: int) -> int:
     """What has to be done in any case: decode, and resample where the rate is another."""
     samples, rate = soundfile.read(path, dtype="float32")
     return len(soxr.resample(samples, rate, to) if rate != to else samples)
-
-
-class Memory(threading.Thread):
-    """The largest anonymous memory of a process and all that it started, looked at ten times a second."""
-
-    def __init__(self, process: int):
-        super().__init__(daemon=True)
-        self.process, self.largest, self.ended = psutil.Process(process), 0, threading.Event()
-
-    def run(self) -> None:
-        """Look until it is ended."""
-        while not self.ended.wait(0.1):
-            try:
-                family = [self.process, *self.process.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            self.largest = max(self.largest, sum(map(_anonymous, family)))
-
-
-def _anonymous(process: psutil.Process) -> int:
-    """RssAnon in bytes; 0 of a process that has ended meanwhile."""
-    try:
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
-
-
-@contextmanager
-def running(folder: Path, *command: str) -> Iterator[tuple[subprocess.Popen, Memory]]:
-    """A command in a process group of its own, with an eye on its memory."""
-    with (folder / "output.txt").open("w") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
-        memory = Memory(process.pid)
-        memory.start()
-        try:
-            yield process, memory
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            memory.ended.set()
-            memory.join()
-
-
-def timed(folder: Path, *command: str) -> tuple[float, int]:
-    """Seconds and bytes of a command, which is to succeed."""
-    start = time.perf_counter()
-    with running(folder, *command) as (process, memory):
-        status = process.wait()
-    if status != 0:
-        raise SystemExit(f"{' '.join(command)}: status {status}\n{(folder / 'output.txt').read_text()[-3000:]}")
-    return time.perf_counter() - start, memory.largest
 
 
 def _path(number: int) -> str:
@@ -169,24 +111,6 @@ def stand_in(folder: Path, audio: Path, tables: Path | None, clips: int) -> list
     for name in (layout.ANNOTATIONS, layout.INFORMATION):
         (folder / name).with_suffix(".tsv").rename(folder / name)
     return paths
-
-
-def clone(folder: Path, source: Path) -> None:
-    """The repository as it is, with settings for the stand-in."""
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\0")
-    for name in filter(None, tracked):
-        if not name.startswith(("metrics/", "reports/")) and name != "dvc.lock" and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    who = "-c user.name=wavetag -c user.email=wavetag"
-    commands = f"git init -q && git add -A && git {who} commit -qm stand-in"
-    subprocess.run(commands, shell=True, cwd=folder, check=True)
-    here = Path.cwd()
-    os.chdir(folder)
-    settings.apply(["magnatagatune", f"dataset.source={source}", f"prepare.sample_rates={list(RATES)}"])
-    os.chdir(here)
 
 
 def stage(name: str, *arguments: str) -> list[str]:
@@ -339,13 +263,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(arguments.cores)
     work = arguments.work.absolute()
     source, repository = work / "source", work / "repository"
-    print(
-        f"{platform.machine()}, {arguments.cores} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,"
-        f" Python {platform.python_version()}, {params.PARAMS} for magnatagatune"
-    )
+    print(f"{machine()}; {arguments.cores} processes")
     paths = stand_in(source, arguments.audio, arguments.tables, arguments.clips)
     if not repository.exists():
-        clone(repository, source)
+        clone(repository, ["magnatagatune", f"dataset.source={source}", f"prepare.sample_rates={list(RATES)}"])
     sample = stand_in(work / "sample", arguments.audio, arguments.tables, arguments.sample)
     against_bare(repository, work / "sample", sample, work / "prepared", arguments.cores, arguments.rounds)
     undisturbed = all_against_bare(repository, source, paths, work / "prepared", arguments.cores)

@@ -20,6 +20,40 @@ def seconds(function):
     return result, time.perf_counter() - start
 
 
+def rows(clips: int = 5000, tags: int = 50, resamples: int = 1000, looped: int = 4, rounds: int = 3):
+    """For the table: what, ours, what it is compared with, the other's, ratio."""
+    rng = np.random.default_rng(0)
+    shares = np.geomspace(0.01, 0.2, tags)
+    truth = rng.random((clips, tags)) < shares
+    score = rng.normal(size=truth.shape) + truth
+    weights = scoring.bootstrap_weights(None, resamples, 0, clips=clips)
+    few = weights[:looped]
+    scoring.roc_auc(truth, score)  # imports what it needs
+    found = []
+    for metric, reference in ((scoring.roc_auc, roc_auc_score), (scoring.average_precision, average_precision_score)):
+        ours, loop = [], []
+        for _ in range(rounds):
+            together, duration = seconds(lambda metric=metric: metric(truth, score, weights))
+            ours.append(duration)
+            one_by_one, duration = seconds(
+                lambda reference=reference: [
+                    [reference(truth[:, tag], score[:, tag], sample_weight=row) for tag in range(tags)] for row in few
+                ]
+            )
+            loop.append(duration * resamples / len(few))
+        largest = np.abs(together[: len(few)] - one_by_one).max()
+        found.append(
+            (
+                f"{metric.__name__}, {tags} tags, {resamples} resamples, {clips} clips",
+                f"{np.median(ours):.2f} s",
+                f"loop over scikit-learn (from {looped} resamples), largest difference {largest:.0e}",
+                f"{np.median(loop):.0f} s",
+                f"{np.median(loop) / np.median(ours):.0f}",
+            )
+        )
+    return found
+
+
 def main():
     """Print the median times, their ratio, and the largest difference between the two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -28,38 +62,8 @@ def main():
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--looped", type=int, default=4, help="resamples that the loop over scikit-learn scores")
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-
-    rng = np.random.default_rng(0)
-    shares = np.geomspace(0.01, 0.2, arguments.tags)
-    truth = rng.random((arguments.clips, arguments.tags)) < shares
-    score = rng.normal(size=truth.shape) + truth
-    weights = scoring.bootstrap_weights(None, arguments.resamples, 0, clips=arguments.clips)
-    few = weights[: arguments.looped]
-    scoring.roc_auc(truth, score)  # imports what it needs
-
-    print(f"{arguments.clips} clips, {arguments.tags} tags, {arguments.resamples} resamples, one process")
-    for metric, reference in (
-        (scoring.roc_auc, roc_auc_score),
-        (scoring.average_precision, average_precision_score),
-    ):
-        ours, loop = [], []
-        for _ in range(arguments.rounds):
-            together, duration = seconds(lambda metric=metric: metric(truth, score, weights))
-            ours.append(duration)
-            one_by_one, duration = seconds(
-                lambda reference=reference: [
-                    [reference(truth[:, tag], score[:, tag], sample_weight=row) for tag in range(arguments.tags)]
-                    for row in few
-                ]
-            )
-            loop.append(duration * arguments.resamples / len(few))
-        largest = np.abs(together[: len(few)] - one_by_one).max()
-        print(
-            f"{metric.__name__}: {np.median(ours):.2f} s; scikit-learn {np.median(loop):.0f} s"
-            f" (extrapolated from {len(few)} resamples); {np.median(loop) / np.median(ours):.0f} times as fast;"
-            f" largest difference {largest:.0e}"
-        )
+    for row in rows(**vars(parser.parse_args())):
+        print("  ".join(row))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def two(settings, double=False):
 def plain_front(settings, samples):
     windows = (samples.double() / 32_768).view(CLIPS, WINDOWS, WINDOW).numpy()
     spectrogram = plain.SPECTROGRAMS[(CONFIG | settings)["frontend"]]
-    return torch.from_numpy(np.stack([[spectrogram(window) for window in clip] for clip in windows]))
+    return torch.from_numpy(np.stack([spectrogram(clip) for clip in windows]))
 
 
 def gradients(network, predictions, labels):

@@ -24,6 +24,11 @@ def frames(samples: int, length: int, stride: int) -> int:
     return (samples - length) // stride + 1 if samples >= length else 0
 
 
+def spanned(frames: int, length: int, stride: int) -> int:
+    """Samples from the first of so many frames to the end of the last."""
+    return (frames - 1) * stride + length if frames else 0
+
+
 class Raw(nn.Module):
     """A strided convolution on the samples, then ReLU: filters of ``length`` samples, one output every ``stride``.
 
@@ -35,6 +40,7 @@ class Raw(nn.Module):
     def __init__(self, window_samples: int, length: int, stride: int, filters: int):
         super().__init__()
         self.channels, self.frames = filters, frames(window_samples, length, stride)
+        self.samples = spanned(self.frames, length, stride)
         self.length, self.stride = length, stride
         self.conv = nn.Conv1d(1, filters, length, stride)
 
@@ -114,6 +120,7 @@ class Linear(_Spectrogram):
         window = get_window(("tukey", 0.25), length)
         super().__init__(window, stride, length)
         self.channels, self.frames = length // 2 + 1, frames(window_samples, length, stride)
+        self.samples = spanned(self.frames, length, stride)
         self.compression = compression
         factors = torch.tensor(density(window, sample_rate, length), dtype=torch.float32)
         self.register_buffer("density", factors, persistent=False)
@@ -182,6 +189,7 @@ class Mel(_Spectrogram):
         window = np.hanning(length + 1)[:-1]
         super().__init__(window, stride, mel_fft_size(sample_rate, length, bands))
         self.channels, self.frames = bands, frames(window_samples, length, stride)
+        self.samples = spanned(self.frames, length, stride)
         self.compression = compression
         filters = (mel_filters(sample_rate, self.fft_size, bands) * density(window, sample_rate, self.fft_size)).T
         self.register_buffer("filters", torch.tensor(filters, dtype=torch.float32), persistent=False)
@@ -204,8 +212,11 @@ def build(
     filters: int,
     compression: float,
 ) -> nn.Module:
-    """The front end of that name. Its attributes ``channels`` and ``frames`` say what it gives, ``learns`` whether it
-    has weights."""
+    """The front end of that name.
+
+    Its attributes ``channels`` and ``frames`` say what it gives, ``samples`` how many of a window it looks at, from the
+    first on, ``learns`` whether it has weights.
+    """
     if name == "raw":
         return Raw(window_samples, length, stride, filters)
     if name == "mel":

@@ -209,9 +209,9 @@ class Tagger(nn.Module):
         Returns:
             [clips, windows, channels, frames].
         """
-        scaled = self.scaling(samples, dtype if self.frontend.learns else torch.float32)
-        windows = scaled.view(-1, self.window_samples)  # [clips x windows, window_samples]
-        return self.frontend(windows).to(dtype).unflatten(0, (samples.shape[0], -1))
+        windows = samples.view(samples.shape[0], -1, self.window_samples)[..., : self.frontend.samples]
+        scaled = self.scaling(windows, dtype if self.frontend.learns else torch.float32)  # what frames take, no more
+        return self.frontend(scaled.flatten(0, 1)).to(dtype).unflatten(0, windows.shape[:2])
 
     def tag(self, front: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
         """Tag probabilities from what ``front`` gave.

@@ -78,7 +78,7 @@ class Scaling(nn.Module):
         if samples.device.type != "cpu" or samples.dim() < 2:
             return self._scaled(samples).to(dtype)
         # a pass over all samples is a good part of a training step: clip by clip, they stay in the processor's cache
-        scaled = torch.empty(samples.shape, dtype=dtype)
+        scaled = torch.empty(samples.shape, dtype=dtype)  # without gaps, whatever the samples are a part of
         for some, place in zip(samples, scaled, strict=True):
             place.copy_(self._scaled(some))
         return scaled

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,17 @@ class Clips:
     def __len__(self) -> int:
         return len(self.split)
 
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return self.split.clips["row"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def _windows(self) -> np.ndarray:
+        return self.split.clips["windows"].to_numpy(dtype=np.int64)
+
     def samples(self, chosen: np.ndarray) -> torch.Tensor:
         """int16 [chosen, samples]. The array is read in the order of its rows, which a disk prefers."""
-        rows = self.split.clips["row"].to_numpy()[chosen]
+        rows = self._rows[chosen]
         order = np.argsort(rows, kind="stable")
         samples = np.empty((len(rows), self.array.shape[1]), dtype=np.int16)
         for position in order:
@@ -63,12 +72,12 @@ class Clips:
             return
         size = self.array.strides[0]
         with Path(path).open("rb") as file:
-            for row in self.split.clips["row"].to_numpy()[chosen]:
-                os.posix_fadvise(file.fileno(), self.array.offset + int(row) * size, size, os.POSIX_FADV_WILLNEED)
+            for start in (self.array.offset + self._rows[chosen] * size).tolist():
+                os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)
 
     def windows(self, chosen: np.ndarray) -> torch.Tensor:
         """int64 [chosen]: windows that are not wholly padding."""
-        return torch.from_numpy(self.split.clips["windows"].to_numpy(dtype=np.int64)[chosen])
+        return torch.from_numpy(self._windows[chosen])
 
     def labels(self, chosen: np.ndarray) -> torch.Tensor:
         """float32 [chosen, tags]."""
@@ -99,7 +108,11 @@ class Fronts:
     @torch.no_grad()
     def _spectrograms(self, chosen: np.ndarray) -> torch.Tensor:
         """[chosen, windows, frames, channels], clip by clip, so that what is worked on stays in the cache."""
-        return torch.cat([self._front(one).transpose(-1, -2) for one in batches(chosen, 1)])
+        first = self._front(chosen[:1]).transpose(-1, -2)
+        found = first.new_empty((len(chosen), *first.shape[1:]))
+        for place, one in zip(found, batches(chosen, 1), strict=True):
+            place.copy_(self._front(one)[0].transpose(-1, -2))
+        return found
 
     def _front(self, chosen: np.ndarray) -> torch.Tensor:
         return self.network.front(self.clips.samples(chosen).to(self.device), self.dtype)

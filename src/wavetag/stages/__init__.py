@@ -2,10 +2,14 @@
 
 import errno
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+
+import psutil
 
 EXPECTED = (ValueError, RuntimeError, FileNotFoundError, PermissionError)
 
@@ -16,9 +20,23 @@ def stage(main: Callable[[], None]) -> Callable[[], int]:
 
     @wraps(main)
     def run() -> int:
-        return status(name, main)
+        ended = status(name, main)
+        if ended == 0:
+            say(f"{name}: done in {_seconds_since_start():.1f} s, {_computed():.1f} s of computing")
+        return ended
 
     return run
+
+
+def _seconds_since_start() -> float:
+    """Of this process, its imports included."""
+    return time.time() - psutil.Process().create_time()
+
+
+def _computed() -> float:
+    """Seconds that a processor worked for this process and for those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def status(name: str, run: Callable[[], None]) -> int:
