@@ -443,3 +443,23 @@ def test_it_learns_what_can_be_heard(tiny_prepared, settings):
         won = predictions[positive, column][:, None] > predictions[~positive, column][None]
         assert won.mean() > 0.9
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
+
+
+def test_its_steps_are_torchs_own_to_the_last_bit():
+    torch.manual_seed(0)
+    one, other = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    other.load_state_dict(one.state_dict())
+    ours = training.SGD(one.parameters(), momentum=0.9)
+    torchs = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    for step in range(4):
+        x = torch.randn(7, 5)
+        if step == 2:  # taken up by another
+            state, ours = ours.state_dict(), training.SGD(one.parameters(), momentum=0.9)
+            ours.load_state_dict(state)
+        ours.step(one(x).square().mean(), rate=0.1 / (step + 1))
+        for group in torchs.param_groups:
+            group["lr"] = 0.1 / (step + 1)
+        torchs.zero_grad()
+        other(x).square().mean().backward()
+        torchs.step()
+        assert same_weights(one.state_dict(), other.state_dict())

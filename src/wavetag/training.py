@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.sgd import sgd
 
 from wavetag import files, networks, processes, scoring
 from wavetag.splits import Split
@@ -162,6 +163,32 @@ def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     return {"loss": cross_entropy(labels, predictions), "roc_auc": float(roc_auc)}
 
 
+class SGD:
+    """Stochastic gradient descent with momentum, by torch's own function.
+
+    ``torch.optim.SGD`` calls it too, but imports torch's compiler first: a second for every process that trains.
+    """
+
+    def __init__(self, parameters: Iterable[torch.Tensor], momentum: float):
+        self.parameters, self.momentum = list(parameters), momentum
+        self.velocities: list[torch.Tensor | None] = [None] * len(self.parameters)
+
+    def step(self, loss: torch.Tensor, rate: float) -> None:
+        """One update, with the gradients of ``loss`` at a learning rate."""
+        gradients = list(torch.autograd.grad(loss, self.parameters))
+        settings = {"weight_decay": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False}
+        with torch.no_grad():
+            sgd(self.parameters, gradients, self.velocities, lr=rate, momentum=self.momentum, **settings)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on besides the weights."""
+        return {"velocities": self.velocities}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        self.velocities = list(state["velocities"])
+
+
 def _random_state(device: torch.device) -> list[torch.Tensor]:
     """The state of torch's generators: the CPU's, and that of the GPU in use. Which GPU a job gets may change."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
@@ -178,7 +205,7 @@ class Training:
     """All that one seed's training is, between two epochs."""
 
     network: networks.Tagger
-    optimizer: torch.optim.Optimizer
+    optimizer: SGD
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_epoch: int = 0
@@ -253,8 +280,6 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
     """One pass over the training clips in an order drawn from (seed, epoch). Returns the epoch's loss and ROC-AUC."""
     network, optimizer, device = training.network, training.optimizer, fronts.device
     epoch = len(training.history) + 1
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, epoch)
     order = np.random.default_rng([seed, epoch]).permutation(len(train))
     predicted = np.zeros(train.split.labels.shape, dtype=np.float32)
     network.train()
@@ -268,10 +293,7 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
         predicted[chosen] = of_clips.cpu().numpy()
         if not np.isfinite(predicted[chosen]).all():  # before the loss, which refuses them, on a GPU for good
             return dict(NOT_FINITE)
-        loss = networks.loss(predictions, windows, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        optimizer.step(networks.loss(predictions, windows, labels), learning_rate(config, epoch))
     return scores(train.split.labels, predicted)
 
 
@@ -318,8 +340,7 @@ def run(
         torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
     torch.manual_seed(seed)
     network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=config["learning_rate"], momentum=config["momentum"])
-    training = Training(network, optimizer)
+    training = Training(network, SGD(network.parameters(), config["momentum"]))
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
     about |= {"device": device.type, "precision": str(precision)}
     name = fingerprint(config, seed, train, valid, about)

@@ -14,6 +14,7 @@ rule train:
     log:
         "{root}logs/train_{name}.log",
     threads: 1
+    priority: 1  # the longest jobs first: short ones fill what is left at the end
     resources:
         gpu=GPU,
     shell:
