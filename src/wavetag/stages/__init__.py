@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
-import psutil
-
 EXPECTED = (ValueError, RuntimeError, FileNotFoundError, PermissionError)
 
 
@@ -30,6 +28,8 @@ def stage(main: Callable[[], None]) -> Callable[[], int]:
 
 def _seconds_since_start() -> float:
     """Of this process, its imports included."""
+    import psutil
+
     return time.time() - psutil.Process().create_time()
 
 
