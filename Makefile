@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: all flat setup test lint format clean
+.PHONY: all flat setup test bench lint format
 
 all: setup
 	@$(call unlock)
@@ -26,6 +26,11 @@ $(STAMP): requirements.lock pyproject.toml
 
 test: setup
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+# What speed is measured against, librosa, is installed for this alone. docs/performance.md explains the table.
+bench: setup
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 # `snakemake --lint` is among the tests (tests/test_graphs.py): all that it may find is that rules have no conda environment.
 lint: setup

@@ -51,7 +51,7 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[st
             rounds = arguments.rounds if frontend == "raw" else 1
             yield "training", training.rows(repository, work, 1_000, rounds, [frontend])
     if "memory" in only:
-        settings = argparse.Namespace(repository=repository, work=work / "large", clips=4_000, limit_mb=1_500, rounds=1)
+        settings = argparse.Namespace(repository=repository, work=work / "large", clips=3_000, limit_mb=1_000, rounds=1)
         yield "memory", beyond_memory.rows(settings)
 
 

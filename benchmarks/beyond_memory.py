@@ -170,7 +170,6 @@ def rows(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
     except Unavailable as error:
         return [("more data than memory", f"not measured: {error}", "", "", "")]
     make(arguments.repository, arguments.work, arguments.clips)
-    cores = len(os.sched_getaffinity(0))
     found = in_turns(
         arguments.rounds,
         {
@@ -179,7 +178,6 @@ def rows(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
             "unexpecting": partial(epoch, arguments, "here_unexpecting", limit),
             "script": partial(epoch, arguments, "script", None),
             "script, limited": partial(epoch, arguments, "script", limit),
-            "script, workers, limited": partial(epoch, arguments, "script", limit, cores),
         },
     )
     sizes = [(arguments.clips + VALID) * 349_500 * size / 1e9 for size in (2, 4)]
@@ -190,7 +188,6 @@ def rows(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
         "unexpecting": "the same, not told what comes next",
         "script": f"script, {sizes[1]:.1f} GB, all in memory",
         "script, limited": f"script, {sizes[1]:.1f} GB, as little memory",
-        "script, workers, limited": f"the same with {cores} workers",
     }
     return [
         (what, ours, said, f"{found[key]:.1f} s", f"{found[key] / found['limited']:.2f}")

@@ -240,19 +240,29 @@ def rows(repository: Path, work: Path, clips: int, rounds: int, frontends: list[
     for frontend in frontends:
         measure = Measure(repository, work, clips, frontend)
         found = in_turns(rounds, ways(measure, frontend))
-        ours = found.pop("here")
-        what = f"train {frontend}, {clips} clips"
+        took = {name: f"{seconds:.2f} s, {measure.memory[name] / 1e6:.0f} MB" for name, seconds in found.items()}
+        what, ours = f"train {frontend}, {clips} clips, an epoch", found.pop("here")
         for name, seconds in found.items():
-            table.append((what, f"{ours:.2f} s an epoch", SAID[name], f"{seconds:.2f} s", f"{seconds / ours:.1f}"))
+            table.append((what, took["here"], SAID[name], took[name], f"{seconds / ours:.1f}"))
         if frontend in ("raw", "flat"):
             limit = measure.limit()
             for kind, of in ((kind, limit[f"torch.{kind}"]) for kind in ("float32", "bfloat16")):
                 label = f"(d) {limit['flop'] / 1e9:.2f} GFLOP a step at {of['rate'] / 1e9:.0f} GFLOP/s, {kind}"
-                table.append(
-                    (what, f"{ours:.2f} s an epoch", label, f"{of['seconds']:.2f} s", f"{of['seconds'] / ours:.2f}")
+                table.append((what, took["here"], label, f"{of['seconds']:.2f} s", f"{of['seconds'] / ours:.2f}"))
+        if frontend == "raw":
+            few = Measure(repository, work, clips // 4, frontend)
+            few.of("here", "here", "--epochs", "2", side_by_side=CORES, threads=1)
+            sizes = [one.memory["here"] / 1e6 for one in (measure, few)]
+            label = f"with {clips // 4} clips"
+            table.append(
+                (
+                    f"memory of train raw, {clips} clips",
+                    f"{sizes[0]:.0f} MB",
+                    label,
+                    f"{sizes[1]:.0f} MB",
+                    f"{sizes[0] / sizes[1]:.2f}",
                 )
-        memory = ", ".join(f"{SAID.get(name, name)} {size / 1e6:.0f} MB" for name, size in measure.memory.items())
-        print(f"{what}: memory {memory}", flush=True)
+            )
     return table
 
 
