@@ -45,13 +45,13 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[st
     if "scoring" in only:
         yield "scoring", scoring.rows()
     if "prepare" in only:
-        yield "prepare", preparing.rows(repository, work, arguments.rounds, librosa_clips=200)
+        yield "prepare", preparing.rows(repository, work, arguments.rounds)
     if "training" in only:
-        for frontend in ("raw", "linear", "mel", "flat"):
+        for frontend, clips in (("raw", 1_000), ("linear", 1_000), ("mel", 500), ("flat", 500)):
             rounds = arguments.rounds if frontend == "raw" else 1
-            yield "training", training.rows(repository, work, 1_000, rounds, [frontend])
+            yield "training", training.rows(repository, work, clips, rounds, [frontend])
     if "memory" in only:
-        settings = argparse.Namespace(repository=repository, work=work / "large", clips=3_000, limit_mb=1_000, rounds=1)
+        settings = argparse.Namespace(repository=repository, work=work / "large", clips=2_000, limit_mb=800, rounds=1)
         yield "memory", beyond_memory.rows(settings)
 
 

@@ -208,14 +208,13 @@ def ways(measure: Measure, frontend: str) -> dict[str, Callable[[], float]]:
     epochs = ("--epochs", "2" if frontend == "flat" else "4")
     found = {
         "here": partial(measure.of, "here", "here", *epochs, side_by_side=CORES, threads=1),
-        "here, float32": partial(
-            *(measure.of, "here, float32", "here", *epochs, "--precision", "float32"), side_by_side=CORES, threads=1
-        ),
     }
     if frontend == "flat":
         return {"here": found["here"], "steps": partial(measure.of, "steps", "steps")}
     found["script, workers"] = partial(measure.of, "script, workers", "script", "--workers", str(CORES))
     if frontend == "raw":
+        in_float32 = ("here, float32", "here", *epochs, "--precision", "float32")
+        found["here, float32"] = partial(measure.of, *in_float32, side_by_side=CORES, threads=1)
         found["script"] = partial(measure.of, "script", "script", "--workers", "0", "--epochs", "2")
         found["steps"] = partial(measure.of, "steps", "steps", "--epochs", "2")
         found["steps, side by side"] = partial(
