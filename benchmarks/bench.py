@@ -4,7 +4,8 @@
 
 docs/performance.md explains each line. The whole job is run first, in a copy of this repository; what it has prepared
 is what the others measure on. Ratios are speeds, above 1 is faster than what stands beside it; but of `snakemake all`,
-and of more data than memory, they are seconds. Medians over rounds taken in turns; the whole job is run once.
+and of more data than memory, they are seconds. Medians over rounds taken in turns; the whole job is run once. WORK has
+the table in Markdown too, in table.md.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import whole_job
 from measure import clone, machine
 from rich.console import Console
 from rich.table import Table
+
+from wavetag import files
 
 PARTS = ("whole_job", "training", "prepare", "generate", "scoring", "memory")
 COLUMNS = ("what", "here", "compared with", "", "ratio")
@@ -63,13 +66,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     began = time.monotonic()
-    table = Table(*COLUMNS, title=machine())
+    table, lines = Table(*COLUMNS, title=machine()), [COLUMNS, ("---",) * len(COLUMNS)]
     for part, rows in measured(arguments):
         print(f"{part}: measured after {(time.monotonic() - began) / 60:.1f} min", flush=True)
         for row in rows:
             table.add_row(*row)
+            lines.append(row)
         table.add_section()
     Console(width=180).print(table)
+    content = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    files.write_text(arguments.work / "table.md", f"{machine()}\n\n{content}\n")
     print(f"{(time.monotonic() - began) / 60:.1f} min in all")
 
 

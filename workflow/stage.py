@@ -4,11 +4,17 @@ The one thing that dvc.yaml calls. It makes sure that the code beside it is what
 is the project's own.
 """
 
+import gc
 import importlib
 import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+# Importing torch makes some 100,000 objects, all of which stay. Python would look through them for garbage again and
+# again meanwhile: a sixth of what a stage needs to start.
+gc.set_threshold(100_000, 20, 20)
+
 STAGES = sorted(path.stem for path in (SOURCE / "wavetag" / "stages").glob("[a-z]*.py"))
 
 if __name__ == "__main__":
