@@ -35,9 +35,8 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-import soundfile
-import soxr
 from measure import clone, machine, running, timed
+from preparing import bare
 
 from wavetag import files
 from wavetag.datasets import layout
@@ -45,12 +44,6 @@ from wavetag.datasets import layout
 RATES = (12_000, 16_000)
 RATE = RATES[0]
 BROKEN = ("35644", "55753", "57881")
-
-
-def bare(path: Path, to: int) -> int:
-    """What has to be done in any case: decode, and resample where the rate is another."""
-    samples, rate = soundfile.read(path, dtype="float32")
-    return len(soxr.resample(samples, rate, to) if rate != to else samples)
 
 
 def _path(number: int) -> str:
@@ -143,7 +136,7 @@ def bare_seconds(paths: list[Path], rate: int, cores: int) -> float:
     """Of decoding and resampling by bare calls in as many processes as there are cores."""
     start = time.perf_counter()
     with ProcessPoolExecutor(cores) as pool:
-        sum(pool.map(partial(bare, to=rate), paths, chunksize=16))
+        sum(pool.map(partial(bare, rate=rate), paths, chunksize=16))
     return time.perf_counter() - start
 
 
