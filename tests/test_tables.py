@@ -1,6 +1,7 @@
 """Tables: ours with spread, theirs beside, and differences with their sign."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from wavetag import params, published, scoring, splits, tables
 from wavetag.evaluations import Evaluation
+from wavetag.stages import aggregate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEFAULTS = {"frontend": "raw", "length": 256, "stride": 256, "batch_norm": False, "dropout": 0.0, "seeds": [0, 1, 2]}
@@ -294,3 +296,18 @@ def test_without_all_four_cells_there_is_no_interaction_and_without_pairs_no_row
     assert len(compared) == 0
     empty = tables.readable_comparisons(compared.reset_index().assign(view=[]))
     assert tables.markdown("Differences", "", empty)
+
+
+def test_scores_of_the_flat_suite_count_only_for_the_settings_that_they_are_of():
+    """They are kept in git: another dataset, or other settings, must not be given them."""
+    settings = params.load(REPOSITORY / "params.yaml", REPOSITORY / params.SCHEMA)
+    suite = {**settings, "experiments": {"flat": settings["defaults"] | {"frontend": "flat"}}}
+    kept = metrics_of(0.76, parameters=1) | {"settings": params.of_a_score(settings, suite["experiments"]["flat"])}
+    kept = json.loads(json.dumps({"flat": kept}))
+    assert aggregate.flat_rows(kept, suite, settings).loc[0, "roc_auc"] == 0.76
+    waiting = "flat (not run yet: snakemake --cores 4 flat)"
+    other_dataset = {**settings, "dataset": settings["dataset"] | {"name": "magnatagatune"}}
+    assert aggregate.flat_rows(kept, suite, other_dataset).loc[0, "config"] == waiting
+    longer = {**suite, "experiments": {"flat": suite["experiments"]["flat"] | {"epochs": 20}}}
+    assert aggregate.flat_rows(kept, longer, settings).loc[0, "config"] == waiting
+    assert aggregate.flat_rows({}, suite, settings).loc[0, "config"] == waiting

@@ -125,6 +125,13 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
     return merged
 
 
+def of_a_score(settings: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings that an experiment's scores depend on: two scores with the same ones are of the same thing."""
+    prepare = {key: settings["prepare"][key] for key in ("clip_seconds", "windows")}
+    sections = {key: settings[key] for key in ("dataset", "split", "evaluate")}
+    return {**sections, "prepare": prepare, "experiment": dict(config)}
+
+
 def config(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     """One experiment with every default filled in.
 

@@ -13,10 +13,19 @@ DECIMALS = 6
 FLAT_COMMAND = "snakemake --cores 4 flat"
 
 
-def flat_rows(results: dict[str, Any], suite: dict[str, Any]) -> pd.DataFrame:
-    """The rows of the report's own spectrogram: scored if the suite was run, else saying that it was not."""
+def flat_rows(results: dict[str, Any], suite: dict[str, Any], settings: dict[str, Any]) -> pd.DataFrame:
+    """The rows of the report's own spectrogram: scored if the suite was run, else saying that it was not.
+
+    Scores of another dataset, or of other settings, are none: they are kept in git and may be older than what is
+    set now.
+    """
     names = list(suite["experiments"])
-    measured = {name: evaluations.Evaluation(None, results[name]) for name in names if name in results}
+    now = {name: params.of_a_score(settings, params.config(suite, name)) for name in names}
+    measured = {
+        name: evaluations.Evaluation(None, results[name])
+        for name in names
+        if name in results and results[name].get("settings") == now[name]
+    }
     rows = [
         tables.table([name], suite, measured, published.REGULARISATION, {})
         if name in measured
@@ -71,7 +80,9 @@ def main() -> None:
     first = tables.table(settings["tables"]["table1"], settings, evaluated, published.RAW, others)
     first["paper_mel"] = first["config"].map(published.PAPER_MEL)
     second = tables.table(settings["tables"]["table2"], settings, evaluated, published.REGULARISATION, others)
-    flat = flat_rows(files.read_json(arguments.flat / "results.json"), params.load_suite(arguments.flat, settings))
+    flat = flat_rows(
+        files.read_json(arguments.flat / "results.json"), params.load_suite(arguments.flat, settings), settings
+    )
     second = pd.concat([flat, second], ignore_index=True)
     pairs = [(name, "base") for name in names if name != "base"] if "base" in names else []
     compared = tables.comparisons_by_view(pairs, evaluated, test, **settings["evaluate"])

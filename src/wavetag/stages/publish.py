@@ -15,8 +15,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="scores to write")
     parser.add_argument("--done", type=Path, required=True, help="list of what was handed on, to write")
     arguments = parser.parse_args()
-    names = list(params.load_suite(arguments.suite, params.load())["experiments"])
-    results = {name: files.read_json(arguments.suite / "metrics" / f"{name}.json") for name in names}
+    settings = params.load()
+    suite = params.load_suite(arguments.suite, settings)
+    names, results = list(suite["experiments"]), {}
+    for name in names:
+        of_what = {"settings": params.of_a_score(settings, params.config(suite, name))}
+        results[name] = files.read_json(arguments.suite / "metrics" / f"{name}.json") | of_what
     files.write_json(arguments.results, results)
     files.write_text(arguments.done, "".join(f"{name}\n" for name in names))
     say(f"publish: {', '.join(names)} in {arguments.results}; `snakemake --cores 4 all` now puts them into the tables")
