@@ -13,8 +13,8 @@ rule train:
         curves="{root}metrics/curves/{name}.csv",
     log:
         "{root}logs/train_{name}.log",
-    threads: 1
     priority: 1  # the longest jobs first: short ones fill what is left at the end
+    threads: 1
     resources:
         gpu=GPU,
     shell:
