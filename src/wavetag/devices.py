@@ -1,6 +1,7 @@
 """Devices: which GPU a job takes, if any, and how precisely it multiplies there.
 
-A lease does: one lock file a device, held by the process that uses it. The lock dies with the process.
+Snakemake says how many jobs may have a GPU at a time, not which one. A lease does: one lock file a device, held by the
+process that uses it. The lock dies with the process.
 """
 
 import fcntl
