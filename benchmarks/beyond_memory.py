@@ -9,21 +9,20 @@ Linux, and says so where it has not got what it needs.
 """
 
 import argparse
-import itertools
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure import in_turns, machine
+from measure import in_turns, show
+from training import CORES, RATE, train_here, write_files
 
-RATE, VALID = 12_000, 20
+VALID = 20
 
 
 class Unavailable(RuntimeError):
@@ -71,7 +70,7 @@ def make(repository: Path, work: Path, clips: int) -> None:
     from wavetag import clips as arrays
 
     array = arrays.open_array(repository / f"data/prepared/{RATE}/clips.npy")
-    (work / "files").mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
     total = clips + VALID
     if not (work / "clips.npy").exists():
         large = np.lib.format.open_memmap(work / "part.npy", "w+", array.dtype, (total, array.shape[1]))
@@ -79,10 +78,7 @@ def make(repository: Path, work: Path, clips: int) -> None:
             large[row] = array[row % len(array)]
         large.flush()
         (work / "part.npy").rename(work / "clips.npy")
-    for row in range(total):
-        path = work / f"files/{row}.npy"
-        if not path.exists():
-            np.save(path, array[row % len(array)].astype(np.float32) / 32_768)
+    write_files(repository, work / "files", range(total))
 
 
 def _parts(repository: Path, clips: int):
@@ -97,68 +93,46 @@ def _parts(repository: Path, clips: int):
 
 
 def here(arguments: argparse.Namespace) -> list[float]:
-    """An epoch each, by `training.run`."""
+    """The second of two epochs, by `training.run`."""
     import torch
 
-    from wavetag import clips, devices, files, params, training
+    from wavetag import training
 
     torch.set_num_threads(1)
-    settings = params.load(arguments.repository / "params.yaml", arguments.repository / params.SCHEMA)
-    array = clips.open_array(arguments.work / "clips.npy")
-    train, valid = (training.Clips(array, part) for part in _parts(arguments.repository, arguments.clips))
-    precision = getattr(torch, devices.precision("auto", "cpu"))
     if arguments.kind == "here_unexpecting":
         training.Clips.expect = lambda self, chosen: None
-    ends = [time.perf_counter()]
-    training.run(
-        settings["defaults"] | {"epochs": 2},
-        0,
-        train,
-        valid,
-        files.read_json(arguments.repository / f"data/statistics/{RATE}.json"),
-        RATE,
-        params.window_samples(settings, RATE),
-        precision=precision,
-        report=lambda row, left: ends.append(time.perf_counter()),
-    )
-    return [after - before for before, after in itertools.pairwise(ends)]
+    parts = _parts(arguments.repository, arguments.clips)
+    return train_here(arguments.repository, arguments.work / "clips.npy", parts, {"epochs": 2}, "auto", None)
 
 
 def script(arguments: argparse.Namespace) -> list[float]:
-    """An epoch each, by the usual script without workers."""
+    """The same by the usual script without workers."""
     import plain
     import torch
 
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(CORES)
     sets = [
         plain.ClipFiles([arguments.work / f"files/{row}.npy" for row in part.clips["row"]], part.labels)
         for part in _parts(arguments.repository, arguments.clips)
     ]
     network = plain.PlainTagger(1, sets[0][0][0].shape[-1], sets[0].labels.shape[1], length=256, stride=256)
-    epochs = plain.epochs(network, *sets, workers=arguments.workers)
-    return [next(epochs) for _ in range(2)]
+    epochs = plain.epochs(network, *sets, workers=0)
+    return [next(epochs) for _ in range(2)][1:]
 
 
 KINDS = {"here": here, "here_unexpecting": here, "script": script}
 
 
-def epoch(arguments: argparse.Namespace, kind: str, limit: int | None, workers: int = 0) -> float:
+def epoch(arguments: argparse.Namespace, kind: str, limit: int | None) -> float:
     """Seconds of a second epoch, in a process of its own: the first has filled the cache as far as it may."""
     of_kind = [arguments.work / "clips.npy"] if kind != "script" else sorted((arguments.work / "files").glob("*.npy"))
     drop(of_kind)
-    command = [
-        sys.executable,
-        __file__,
-        str(arguments.repository),
-        str(arguments.work),
-        "--clips",
-        str(arguments.clips),
-    ]
-    command += ["--kind", kind, "--workers", str(workers)]
+    command = [sys.executable, __file__, str(arguments.repository), str(arguments.work)]
+    command += ["--clips", str(arguments.clips), "--kind", kind]
     with control_group(limit) as group:
         join = (lambda: group.write_text(str(os.getpid()))) if group else None
         done = subprocess.run(command, preexec_fn=join, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])[1]
+    return json.loads(done.stdout.splitlines()[-1])[0]
 
 
 def rows(arguments: argparse.Namespace) -> list[tuple[str, ...]]:
@@ -204,15 +178,11 @@ def main() -> None:
     parser.add_argument("--limit-mb", type=int, default=1_500)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.kind:
         print(json.dumps(KINDS[arguments.kind](arguments)))
         return
-    print(machine())
-    for row in rows(arguments):
-        print("  ".join(row), flush=True)
+    show(rows(arguments))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -74,6 +74,11 @@ def timed(folder: Path, *command: str) -> tuple[float, int]:
     return time.perf_counter() - start, memory.largest
 
 
+def stage(name: str, *arguments: str) -> list[str]:
+    """The command of a stage."""
+    return [sys.executable, "workflow/stage.py", name, *arguments]
+
+
 def clone(folder: Path, changes: Sequence[str] = ()) -> None:
     """This repository as it is, without results, as a git repository of its own.
 
@@ -126,9 +131,16 @@ def in_turns(rounds: int, measured: dict[str, Callable[[], float]]) -> dict[str,
     return {name: median(values) for name, values in found.items()}
 
 
-def answers(*commands: Sequence[str], threads: int = 1, **environment: str) -> list[dict]:
+def show(rows: Iterable[Sequence[str]]) -> None:
+    """The machine and a part of the table, for those who run one part alone."""
+    print(machine())
+    for row in rows:
+        print("  ".join(row), flush=True)
+
+
+def answers(*commands: Sequence[str], threads: int = 1) -> list[dict]:
     """What scripts that run side by side print as JSON on their last line."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), **environment}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     running_now = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for command in commands
     ]

@@ -10,11 +10,13 @@ import argparse
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from measure import BIN, in_turns, machine, timed
+from measure import in_turns, show, stage, timed
 
 RATE = 12_000
 CORES = len(os.sched_getaffinity(0))
@@ -36,12 +38,21 @@ def by_librosa(path: Path, rate: int = RATE) -> int:
     return len(librosa.load(path, sr=rate)[0])
 
 
-def clips_a_second(decode, paths: list[Path], cores: int = CORES) -> float:
-    """By as many processes, with what they import, as of the stage."""
+def decoding_seconds(decode: Callable[[Path], int], paths: list[Path], cores: int = CORES) -> float:
+    """Of decoding in as many processes, with what they import, as of the stage."""
     start = time.perf_counter()
     with ProcessPoolExecutor(cores) as pool:
-        list(pool.map(decode, paths, chunksize=16))
-    return len(paths) / (time.perf_counter() - start)
+        sum(pool.map(decode, paths, chunksize=16))
+    return time.perf_counter() - start
+
+
+def prepare_seconds(repository: Path, dataset: Path, out: Path, rate: int = RATE) -> tuple[float, int]:
+    """Of the stage `prepare`, and its memory in bytes. What it makes is deleted."""
+    paths = {"--dataset": dataset, "--clips": out / "clips.npy", "--manifest": out / "manifest.tsv"}
+    arguments = ["--sample-rate", rate, *chain(*paths.items())]
+    measured = timed(repository, *stage("prepare", *map(str, arguments)))
+    shutil.rmtree(out)
+    return measured
 
 
 def rows(repository: Path, work: Path, rounds: int) -> list[tuple[str, ...]]:
@@ -51,29 +62,19 @@ def rows(repository: Path, work: Path, rounds: int) -> list[tuple[str, ...]]:
     memory = []
 
     def prepare() -> float:
-        out = work / "prepared"
-        command = [str(BIN / "python"), "workflow/stage.py", "prepare", "--sample-rate", str(RATE)]
-        command += [
-            "--dataset",
-            str(dataset),
-            "--clips",
-            str(out / "clips.npy"),
-            "--manifest",
-            str(out / "manifest.tsv"),
-        ]
-        seconds, largest = timed(repository, *command)
+        seconds, largest = prepare_seconds(repository, dataset, work / "prepared")
         memory.append(largest)
-        shutil.rmtree(out)
-        return len(paths) / seconds
+        return seconds
 
-    found = in_turns(
+    seconds = in_turns(
         rounds,
         {
             "here": prepare,
-            "bare": partial(clips_a_second, bare, paths),
-            "librosa": partial(clips_a_second, by_librosa, paths),
+            "bare": partial(decoding_seconds, bare, paths),
+            "librosa": partial(decoding_seconds, by_librosa, paths),
         },
     )
+    found = {name: len(paths) / taken for name, taken in seconds.items()}
     what, ours = f"prepare, {len(paths)} clips", f"{found['here']:.0f} clips/s, {max(memory) / 1e6:.0f} MB"
     return [
         (what, ours, "soundfile + soxr, bare", f"{found['bare']:.0f} clips/s", f"{found['here'] / found['bare']:.2f}"),
@@ -88,9 +89,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    print(machine())
-    for row in rows(arguments.repository.absolute(), arguments.work.absolute(), arguments.rounds):
-        print("  ".join(row), flush=True)
+    show(rows(arguments.repository.absolute(), arguments.work.absolute(), arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -28,21 +28,19 @@ import shutil
 import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pandas as pd
-from measure import clone, machine, running, timed
-from preparing import bare
+from measure import clone, machine, running, stage, timed
+from preparing import RATE, bare, decoding_seconds, prepare_seconds
 
 from wavetag import files
 from wavetag.datasets import layout
 
-RATES = (12_000, 16_000)
-RATE = RATES[0]
+RATES = (RATE, 16_000)
 BROKEN = ("35644", "55753", "57881")
 
 
@@ -106,45 +104,10 @@ def stand_in(folder: Path, audio: Path, tables: Path | None, clips: int) -> list
     return paths
 
 
-def stage(name: str, *arguments: str) -> list[str]:
-    """The command of a stage."""
-    return [sys.executable, "workflow/stage.py", name, *arguments]
-
-
-def prepare_of(dataset: Path, out: Path, rate: int = RATE) -> list[str]:
-    """The command of the stage `prepare`."""
-    return stage(
-        "prepare",
-        "--sample-rate",
-        str(rate),
-        "--dataset",
-        str(dataset),
-        "--clips",
-        str(out / "clips.npy"),
-        "--manifest",
-        str(out / "manifest.tsv"),
-    )
-
-
 def digest(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
-
-
-def bare_seconds(paths: list[Path], rate: int, cores: int) -> float:
-    """Of decoding and resampling by bare calls in as many processes as there are cores."""
-    start = time.perf_counter()
-    with ProcessPoolExecutor(cores) as pool:
-        sum(pool.map(partial(bare, rate=rate), paths, chunksize=16))
-    return time.perf_counter() - start
-
-
-def prepare_seconds(repository: Path, dataset: Path, out: Path, rate: int) -> tuple[float, int]:
-    """Of the stage `prepare`, and its memory in bytes. What it makes is deleted."""
-    measured = timed(repository, *prepare_of(dataset, out, rate))
-    shutil.rmtree(out)
-    return measured
 
 
 def told(label: str, ours: list[float], theirs: list[float], memory: int) -> None:
@@ -162,7 +125,7 @@ def against_bare(repository: Path, dataset: Path, paths: list[Path], out: Path, 
     for rate in RATES:
         ours, theirs = [], []
         for _ in range(rounds):
-            theirs.append(bare_seconds(paths, rate, cores))
+            theirs.append(decoding_seconds(partial(bare, rate=rate), paths, cores))
             ours.append(prepare_seconds(repository, dataset, out, rate))
         seconds, memory = zip(*ours, strict=True)
         told(f"of {len(paths)} clips at {rate} Hz, {rounds} rounds", list(seconds), theirs, max(memory))
@@ -170,9 +133,9 @@ def against_bare(repository: Path, dataset: Path, paths: list[Path], out: Path, 
 
 def all_against_bare(repository: Path, dataset: Path, paths: list[Path], out: Path, cores: int) -> float:
     """Once, bare calls before and after. Returns the seconds of `prepare`."""
-    before = bare_seconds(paths, RATE, cores)
+    before = decoding_seconds(bare, paths, cores)
     seconds, memory = prepare_seconds(repository, dataset, out, RATE)
-    told(f"of {len(paths)} clips at {RATE} Hz", [seconds], [before, bare_seconds(paths, RATE, cores)], memory)
+    told(f"of {len(paths)} clips at {RATE} Hz", [seconds], [before, decoding_seconds(bare, paths, cores)], memory)
     return seconds
 
 

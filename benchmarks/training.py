@@ -14,14 +14,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-from measure import Memory, answers, in_turns, machine
+from measure import Memory, answers, in_turns, show
 
 RATE, VALID = 12_000, 100
 FLAT_STEPS = 8  # of plain layers: as many as fit into a benchmark
@@ -35,54 +35,72 @@ def _labels_of(repository: Path, clips: int) -> tuple[Any, Any]:
     split = splits.read(repository / "data/split/split.tsv")
     if len(split) < clips + VALID:
         raise SystemExit(f"{clips + VALID} clips are needed, {repository}/data/split/split.tsv has {len(split)}")
-    take = lambda some: splits.Split(split.clips.iloc[some].reset_index(drop=True), split.tags, split.labels[some])  # noqa: E731
-    return take(np.arange(clips)), take(np.arange(clips, clips + VALID))
+    number = np.arange(len(split))
+    return split.where(number < clips), split.where((number >= clips) & (number < clips + VALID))
 
 
-def write_files(repository: Path, folder: Path, clips: int) -> None:
-    """One float32 .npy a clip, scaled to [-1, 1]: what the usual script reads."""
+def write_files(repository: Path, folder: Path, rows: Iterable[int]) -> None:
+    """One float32 .npy a clip, scaled to [-1, 1]: what the usual script reads. Rows beyond the last begin anew."""
     from wavetag import clips as arrays
 
     array = arrays.open_array(repository / f"data/prepared/{RATE}/clips.npy")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in _labels_of(repository, clips):
-        for row in part.clips["row"]:
-            path = folder / f"{row}.npy"
-            if not path.exists():
-                np.save(path, array[row].astype(np.float32) / 32_768)
+    for row in rows:
+        path = folder / f"{row}.npy"
+        if not path.exists():
+            np.save(path, array[row % len(array)].astype(np.float32) / 32_768)
 
 
-def here(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Epochs by `training.run`."""
+def train_here(
+    repository: Path,
+    array: Path,
+    parts: Iterable[Any],
+    changes: dict[str, Any],
+    precision: str,
+    checkpoint: Path | None,
+) -> list[float]:
+    """Seconds of each epoch but the first, which has the spectrograms that are kept, by `training.run`.
+
+    Args:
+        repository: whose settings and statistics.
+        array: of the clips.
+        parts: the splits to train and to validate on.
+        changes: of the default config.
+        precision: as in params.yaml.
+        checkpoint: written after each epoch; None for none.
+    """
     import torch
 
     from wavetag import clips, devices, files, params, training
 
-    torch.set_num_threads(arguments.threads)
-    settings = params.load(arguments.repository / "params.yaml", arguments.repository / params.SCHEMA)
-    config = settings["defaults"] | {"frontend": arguments.frontend, "epochs": arguments.epochs}
-    array = clips.open_array(arguments.repository / f"data/prepared/{RATE}/clips.npy")
-    train, valid = (training.Clips(array, part) for part in _labels_of(arguments.repository, arguments.clips))
-    statistics = files.read_json(arguments.repository / f"data/statistics/{RATE}.json")
-    precision = devices.precision(arguments.precision, "cpu")
-    checkpoint = arguments.work / f"checkpoint_{os.getpid()}.pt"
-    began = time.perf_counter()
-    ends = []
+    settings = params.load(repository / "params.yaml", repository / params.SCHEMA)
+    opened, ends = clips.open_array(array), []
     training.run(
-        config,
+        settings["defaults"] | changes,
         0,
-        train,
-        valid,
-        statistics,
+        *(training.Clips(opened, part) for part in parts),
+        files.read_json(repository / f"data/statistics/{RATE}.json"),
         RATE,
         params.window_samples(settings, RATE),
         checkpoint=checkpoint,
-        precision=getattr(torch, precision),
+        precision=getattr(torch, devices.precision(precision, "cpu")),
         report=lambda row, left: ends.append(time.perf_counter()),
     )
+    return [after - before for before, after in itertools.pairwise(ends)]
+
+
+def here(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Epochs as `train` has them."""
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    repository, checkpoint = arguments.repository, arguments.work / f"checkpoint_{os.getpid()}.pt"
+    parts = _labels_of(repository, arguments.clips)
+    changes = {"frontend": arguments.frontend, "epochs": arguments.epochs}
+    array = repository / f"data/prepared/{RATE}/clips.npy"
+    seconds = train_here(repository, array, parts, changes, arguments.precision, checkpoint)
     checkpoint.unlink()
-    first = ends[0] - began  # with the weights, and the spectrograms that are kept
-    return {"seconds": [after - before for before, after in itertools.pairwise(ends)] or [first], "first": first}
+    return {"seconds": seconds}
 
 
 def _plain_parts(arguments: argparse.Namespace) -> tuple[Any, list[Any]]:
@@ -234,7 +252,9 @@ SAID = {
 
 def rows(repository: Path, work: Path, clips: int, rounds: int, frontends: list[str]) -> list[tuple[str, ...]]:
     """For the table: what, ours, what it is compared with, the other's, ratio."""
-    write_files(repository, work / "npy", clips)
+    write_files(
+        repository, work / "npy", itertools.chain(*(part.clips["row"] for part in _labels_of(repository, clips)))
+    )
     table = []
     for frontend in frontends:
         measure = Measure(repository, work, clips, frontend)
@@ -283,9 +303,7 @@ def main() -> None:
         arguments.frontend = arguments.frontends[0]
         one(arguments)
         return
-    print(machine())
-    for row in rows(arguments.repository, arguments.work, arguments.clips, arguments.rounds, arguments.frontends):
-        print("  ".join(row), flush=True)
+    show(rows(arguments.repository, arguments.work, arguments.clips, arguments.rounds, arguments.frontends))
 
 
 if __name__ == "__main__":

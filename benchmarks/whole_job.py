@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from measure import BIN, clone, machine, timed, use
+from measure import BIN, clone, show, timed, use
 
 STARTS = {
     "acquire": "wavetag.stages.acquire, minitune.dataset",
@@ -56,15 +56,17 @@ def computing(repository: Path, since: float) -> dict[str, list[float]]:
 
 
 def starting(repository: Path) -> dict[str, float]:
-    """Processor seconds that an interpreter takes to import what each stage imports, as workflow/stage.py does: the
-    least of three."""
+    """Processor seconds that an interpreter takes to import workflow/stage.py and what each stage imports: the least
+    of three."""
     found = {}
     for stage, modules in STARTS.items():
         seconds = []
         for _ in range(3):
             before = os.times()
-            command = [sys.executable, "-c", f"import gc; gc.set_threshold(100_000, 20, 20); import {modules}"]
-            subprocess.run(command, cwd=repository, check=True, env={**os.environ, "PYTHONPATH": "src"})
+            command = [sys.executable, "-c", f"import stage, {modules}"]
+            subprocess.run(
+                command, cwd=repository, check=True, env={**os.environ, "PYTHONPATH": f"src{os.pathsep}workflow"}
+            )
             after = os.times()
             seconds.append(sum(after[2:4]) - sum(before[2:4]))
         found[stage] = min(seconds)
@@ -189,15 +191,13 @@ def main() -> None:
     parser.add_argument("--configs", type=int, nargs="*", default=[10, 50, 200])
     parser.add_argument("--grow-only", action="store_true", help="leave out the whole job itself")
     arguments = parser.parse_args()
-    print(machine())
     repository = arguments.work / "repository"
     rows: list[tuple[str, ...]] = []
     if not arguments.grow_only:
         shutil.rmtree(repository, ignore_errors=True)
         clone(repository)
         rows += whole(repository, arguments.cores)[0]
-    for row in rows + growth(arguments.work, arguments.cores, arguments.configs):
-        print("  ".join(row), flush=True)
+    show(rows + growth(arguments.work, arguments.cores, arguments.configs))
 
 
 if __name__ == "__main__":
