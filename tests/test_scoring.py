@@ -1,4 +1,4 @@
-"""Scores against scikit-learn, intervals against simulated test sets whose true score is known."""
+"""Scores against scikit-learn and SciPy, intervals against simulated test sets whose true score is known."""
 
 import json
 import tracemalloc
@@ -7,19 +7,21 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from wavetag import scoring
 from wavetag.scoring import (
     average_precision,
     bootstrap_interval,
     bootstrap_weights,
-    contrasts,
+    clip_roc_auc,
+    compare,
     defined,
     macro_mean,
-    paired_difference,
     per_tag_table,
     roc_auc,
     score_table,
@@ -91,6 +93,33 @@ def test_large_random_inputs_equal_scikit_learn_across_blocks_of_resamples(monke
     for metric, reference in REFERENCES:
         expected = [reference(truth[:, 0], score[:, 0], sample_weight=row) for row in weights]
         np.testing.assert_allclose(metric(truth, score, weights)[:, 0], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [0, 9])
+def test_the_score_of_each_clip_equals_scikit_learn_and_is_nan_without_tags_or_with_all(decimals):
+    rng = np.random.default_rng(10)
+    truth = rng.random((50, 7)) < np.linspace(0, 1, 50)[:, np.newaxis]
+    score = np.round(rng.normal(size=truth.shape), decimals)  # with no decimals, many are tied
+    score[3] = 1
+    score[5, :2] = -np.inf, np.inf
+    mixed = truth.any(axis=1) & ~truth.all(axis=1)
+    assert 2 <= (~mixed).sum() <= 25
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = clip_roc_auc(truth, score)
+    assert np.isnan(values[~mixed]).all()
+    finite = np.clip(score, -1e9, 1e9)
+    expected = [roc_auc_score(*pair) for pair in zip(truth[mixed], finite[mixed], strict=True)]
+    np.testing.assert_allclose(values[mixed], expected, rtol=0, atol=1e-12)
+    weights = rng.exponential(size=(4, 50))
+    for row, mean in zip(weights, macro_mean(values, weights), strict=True):
+        assert mean == pytest.approx(np.average(expected, weights=row[mixed]), abs=1e-12)
+
+
+def test_roc_auc_is_the_share_of_pairs_won_in_the_mann_whitney_test():
+    truth, score = one_tag(80, np.random.default_rng(11), ties=True)
+    won = scipy.stats.mannwhitneyu(score[truth], score[~truth]).statistic
+    assert roc_auc(truth, score)[0] == pytest.approx(won / (truth.sum() * (~truth).sum()), abs=1e-12)
 
 
 # Laws
@@ -189,8 +218,13 @@ def test_bad_arrays_are_refused_by_name(metric, truth, score, weights, message):
         (lambda: bootstrap_interval(GOOD, GOOD[0]), r"scores must be \[seeds, clips, tags\]"),
         (lambda: bootstrap_interval(GOOD, GOOD[np.newaxis][:0]), r"scores must be \[seeds, clips, tags\]"),
         (lambda: bootstrap_interval(GOOD, GOOD, level=95), "level must lie between 0 and 1, got 95"),
-        (lambda: contrasts(GOOD, {"a": GOOD}, {"none": {}}), "terms must name at least one"),
-        (lambda: contrasts(GOOD, {"a": GOOD}, {"a": {"b": 1}}), "terms must name at least one"),
+        (lambda: compare(GOOD, {"a": GOOD}, {"none": {}}, None), "terms must name at least one"),
+        (lambda: compare(GOOD, {"a": GOOD}, {"a": {"b": 1}}, None), "terms must name at least one"),
+        (lambda: compare({"b": GOOD}, {"a": GOOD}, {}, None), "truth must be of each config, got none of a"),
+        (lambda: compare({"a": GOOD, "b": GOOD[:2]}, {"a": GOOD, "b": GOOD[:2]}, {}, None), "the same clips for each"),
+        (lambda: compare(GOOD, {"a": GOOD}, {}, None, tags=[2]), "tags must index the 2 tags of a"),
+        (lambda: compare(GOOD, {"a": GOOD}, {}, None, tags=[]), "tags must leave at least one of the 2 tags of a"),
+        (lambda: bootstrap_interval(GOOD, GOOD, metric=macro_mean), "metric must be one of roc_auc, average_precision"),
         (lambda: smallest_detectable_difference(GOOD, GOOD, GOOD, power=1), "power must lie between 0 and 1, got 1"),
         (lambda: smallest_detectable_difference(GOOD, GOOD, GOOD, over_seeds=True), "scores_a must hold at least two"),
         (lambda: score_table(GOOD, GOOD, ["rock"], [1, 2, 3]), "tags must name the 2 columns of truth, got 1 names"),
@@ -314,6 +348,27 @@ def test_seeds_that_predict_the_same_give_the_interval_of_one():
     np.testing.assert_allclose(thrice, once, rtol=1e-12)
 
 
+def test_the_interval_of_the_mean_over_clips_is_that_of_scipy_s_bootstrap():
+    rng = np.random.default_rng(17)
+    truth = rng.random((150, 8)) < 0.4
+    score = rng.normal(size=truth.shape) + truth
+    per_clip = clip_roc_auc(truth, score)
+    known = per_clip[~np.isnan(per_clip)]
+    expected = scipy.stats.bootstrap(
+        (known,), np.mean, n_resamples=4000, method="percentile", rng=0
+    ).confidence_interval
+    ends = bootstrap_interval(truth, score, resamples=4000, metric=clip_roc_auc)
+    np.testing.assert_allclose(ends, expected, rtol=0, atol=0.06 * (expected.high - expected.low))
+
+
+def test_no_interval_reaches_beyond_what_a_score_can_be():
+    rng = np.random.default_rng(18)
+    truth = rng.random((30, 2)) < 0.3
+    low, high = bootstrap_interval(truth, 2.5 * truth + rng.normal(size=truth.shape))
+    assert 0.8 < low < 1
+    assert high == 1
+
+
 def test_one_artist_gives_no_interval():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -330,28 +385,178 @@ def two_alike_configs(rng):
     return truth, score_a, score_b, artist
 
 
+A_LESS_B = {"a - b": {"a": 1, "b": -1}}
+
+
+def difference(truth, score_a, score_b, groups=None, **how):
+    return compare(truth, {"a": score_a, "b": score_b}, A_LESS_B, groups, **how)["a - b"]
+
+
 def test_a_paired_difference_is_tighter_than_two_single_intervals():
     truth, score_a, score_b, artist = two_alike_configs(np.random.default_rng(4))
-    result = paired_difference(truth, score_b, score_a, artist)
+    result = difference(truth, score_b, score_a, artist)
     expected = macro_mean(roc_auc(truth, score_b)) - macro_mean(roc_auc(truth, score_a))
     assert result["difference"] == pytest.approx(expected, abs=1e-12)
-    assert result["low"] < result["difference"] < result["high"]
+    assert result["low_networks"] < result["difference"] < result["high_networks"]
     halves = [np.diff(bootstrap_interval(truth, score, artist))[0] / 2 for score in (score_a, score_b)]
-    assert (result["high"] - result["low"]) / 2 < 0.6 * np.hypot(*halves)
+    assert (result["high_networks"] - result["low_networks"]) / 2 < 0.6 * np.hypot(*halves)
 
-    turned = paired_difference(truth, score_a, score_b, artist)
-    assert turned["difference"] == pytest.approx(-result["difference"], abs=1e-12)
-    nothing = paired_difference(truth, score_a, score_a, artist)
-    assert (nothing["difference"], nothing["low"], nothing["high"], nothing["sd"]) == (0, 0, 0, 0)
+    turned = difference(truth, score_a, score_b, artist)
+    for end, other in (("difference", "difference"), ("low", "high"), ("low_all", "high_all")):
+        assert turned[end] == pytest.approx(-result[other], abs=1e-9)
+    nothing = difference(truth, score_a, score_a, artist)
+    assert {nothing[key] for key in ("difference", "low", "high", "low_all", "high_all", "se_artists")} == {0}
 
 
 def test_a_contrast_of_four_is_the_difference_of_two_differences():
     truth, score_a, score_b, artist = two_alike_configs(np.random.default_rng(5))
     scores = {"a": score_a, "b": score_b, "c": -score_a, "d": -score_a}
     terms = {"interaction": {"a": 1, "b": -1, "c": -1, "d": 1}}
-    result = contrasts(truth, scores, terms, artist, resamples=100)["interaction"]
-    pair = paired_difference(truth, score_a, score_b, artist, resamples=100)
-    assert result == pytest.approx(pair, abs=1e-12)
+    result = compare(truth, scores, terms, artist, resamples=100)["interaction"]
+    pair = difference(truth, score_a, score_b, artist, resamples=100)
+    assert result == pytest.approx(pair, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("metric", [*METRICS, clip_roc_auc])
+def test_networks_alone_are_compared_where_no_config_has_two_seeds(metric):
+    truth, score_a, score_b, artist = two_alike_configs(np.random.default_rng(4))
+    family = compare(truth, {"a": score_a, "b": score_b}, A_LESS_B, artist, metric=metric, resamples=100)
+    result = family["a - b"]
+    assert not result["seeds_known"]
+    assert np.isnan(result["se_seeds"])
+    assert (result["low"], result["high"]) == (result["low_networks"], result["high_networks"])
+    assert family.scores["a"].mean == pytest.approx(macro_mean(metric(truth, score_a)), abs=1e-12)
+    assert np.isnan(family.scores["a"].sd)
+    assert family.scores["a"].seeds == 1
+
+
+def test_a_config_moves_with_its_own_seeds_or_with_those_of_the_family_whichever_more():
+    rng = np.random.default_rng(12)
+    truth, score, artist = many_rare_tags(rng)
+    scores = {name: score + spread * rng.normal(size=(3, 1, 1)) * truth for name, spread in (("a", 0.05), ("b", 0.4))}
+    scores["c"] = score  # one seed
+    family = compare(truth, scores, {**A_LESS_B, "a - c": {"a": 1, "c": -1}}, artist, resamples=100)
+    by_seed = {name: [macro_mean(roc_auc(truth, one)) for one in scores[name]] for name in "ab"}
+    for name, values in by_seed.items():
+        assert family.scores[name] == pytest.approx((np.mean(values), np.std(values, ddof=1), 3), abs=1e-12)
+    variances = {name: np.var(values, ddof=1) for name, values in by_seed.items()}
+    pooled = (variances["a"] + variances["b"]) / 2
+    assert variances["a"] < pooled < variances["b"]
+    assert family["a - b"]["se_seeds"] == pytest.approx(np.sqrt((pooled + variances["b"]) / 3))
+    assert family["a - c"]["se_seeds"] == pytest.approx(np.sqrt(pooled / 3 + pooled))
+    assert family["a - c"]["seeds_known"]
+
+
+@pytest.mark.parametrize(
+    ("factors", "sds", "freedom"),
+    [
+        ([1, -1], [1.0, 1.0], 4),  # Student's t for two samples of three
+        ([1, 0, 0], [1.0, 0.1, 0.1], 2),  # unruly: its own three seeds
+        ([0, 1, 0], [1.0, 0.1, 0.1], 6),  # the family's
+    ],
+)
+def test_few_seeds_widen_the_interval_as_student_s_t_does(factors, sds, freedom):
+    means = [scoring.Mean(0.5, sd, 3) for sd in sds]
+    moved, errors = scoring._moved_by_seeds(np.array([factors], dtype=float), means, 100_000, seed=0)
+    ends = np.quantile(moved[0] / errors[0], [0.025, 0.25, 0.75, 0.975])
+    np.testing.assert_allclose(ends, scipy.stats.t(freedom).ppf([0.025, 0.25, 0.75, 0.975]), rtol=0.04)
+
+
+def test_intervals_for_all_contrasts_at_once_are_wider_but_less_so_than_bonferroni_s():
+    rng = np.random.default_rng(13)
+    truth, score, artist = many_rare_tags(rng)
+    scores = {name: score + 0.3 * rng.normal(size=score.shape) for name in "abcdefg"}
+    one = compare(truth, scores, A_LESS_B, artist)["a - b"]
+    assert one["critical"] == pytest.approx(1.96, abs=0.01)
+    assert one["low_all"] == pytest.approx(one["low"], rel=0.01)
+    family = compare(truth, scores, {f"{name} - a": {name: 1, "a": -1} for name in "bcdefg"}, artist)
+    for result in family.values():
+        assert result["low_all"] < result["low"] < result["difference"] < result["high"] < result["high_all"]
+        assert 2.2 < result["critical"] < NormalDist().inv_cdf(1 - 0.025 / 6)
+    assert set(compare(truth, scores, {}, artist).scores) == set(scores)
+
+
+def test_configs_may_have_tags_of_their_own_and_some_tags_alone_may_count():
+    truth, score, artist = many_rare_tags(np.random.default_rng(14))
+    truths, scores = {"a": truth, "b": truth[:, 5:8]}, {"a": score, "b": score[:, 5:8]}
+    own = compare(truths, scores, A_LESS_B, artist, resamples=50)["a - b"]
+    expected = macro_mean(roc_auc(truth, score)) - macro_mean(roc_auc(truth, score)[5:8])
+    assert own["difference"] == pytest.approx(expected, abs=1e-12)
+    assert own["se_artists"] > 0.001
+    chosen = compare(truths, scores, A_LESS_B, artist, resamples=50, tags={"a": [5, 6, 7]})["a - b"]
+    assert chosen["difference"] == pytest.approx(0, abs=1e-12)
+    assert chosen["se_artists"] == pytest.approx(0, abs=1e-12)
+    same = compare(truth, {"a": score, "b": score}, A_LESS_B, artist, resamples=50, tags=np.arange(20) < 4)
+    assert same.scores["b"].mean == pytest.approx(np.mean(roc_auc(truth, score)[:4]), abs=1e-12)
+
+
+def test_a_contrast_with_an_undefined_score_is_nan_and_leaves_the_others_as_they_are():
+    truth, score_a, score_b, artist = two_alike_configs(np.random.default_rng(15))
+    truths = {"a": truth, "b": truth, "c": np.zeros_like(truth)}
+    scores, terms = {"a": score_a, "b": score_b, "c": score_a}, {**A_LESS_B, "a - c": {"a": 1, "c": -1}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        family = compare(truths, scores, terms, artist, resamples=50)
+        one_artist = difference(truth, score_a, score_b, ["bach"] * len(truth), resamples=50)
+    assert np.isnan([family["a - c"][key] for key in ("difference", "low", "high_all", "low_networks")]).all()
+    alone = difference(truth, score_a, score_b, artist, resamples=50)
+    assert family["a - b"] == pytest.approx(alone, abs=1e-12, nan_ok=True)
+    assert np.isnan([one_artist[key] for key in ("low", "high_all", "low_networks", "critical")]).all()
+
+
+def small_study(rng, spreads):
+    """A test set, and configs of three seeds on it: 40 artists of 1 to 11 clips, 10 tags that 8 artists carry each.
+
+    How a config errs with an artist is the same for its networks, and in part for all configs. What its networks
+    have learnt differs by the config's spread. Binormal with a variance of 1, so a config's true ROC-AUC is
+    Phi(1.2 / sqrt(2 + spread^2)).
+    """
+    artist = np.repeat(np.arange(40), rng.integers(1, 12, 40))
+    truth = (np.argsort(rng.random((40, 10)), axis=0) < 8)[artist]
+
+    def by_artist(share):
+        return np.sqrt(share) * rng.normal(size=(40, 10))[artist]
+
+    def by_clip(share, *networks):
+        return np.sqrt(share) * rng.normal(size=(*networks, *truth.shape))
+
+    common, scores, true = by_artist(0.25) + by_clip(0.25), {}, {}
+    for config, spread in enumerate(spreads):
+        learnt = 1.2 + spread * rng.normal(size=(3, 1, 1))
+        scores[config] = common + by_artist(0.25) + by_clip(0.1) + by_clip(0.15, 3) + learnt * truth
+        true[config] = NormalDist().cdf(1.2 / np.sqrt(2 + spread**2))
+    return truth, scores, artist, true
+
+
+def covered(spreads, by_artist=True, studies=150):
+    """Shares of contrasts, and of whole families, whose intervals hold the true value."""
+    terms = {f"{config} - 0": {config: 1, 0: -1} for config in (1, 2, 3)} | {"interaction": {0: 1, 1: -1, 2: -1, 3: 1}}
+    each, whole = [], []
+    for seed in range(studies):
+        truth, scores, artist, true = small_study(np.random.default_rng([16, seed]), spreads)
+        family = compare(truth, scores, terms, artist if by_artist else None, resamples=200, seed=seed)
+        true = {label: sum(factor * true[name] for name, factor in terms[label].items()) for label in terms}
+        each += [family[label]["low"] <= true[label] <= family[label]["high"] for label in terms]
+        whole.append(all(family[label]["low_all"] <= true[label] <= family[label]["high_all"] for label in terms))
+    return np.mean(each), np.mean(whole)
+
+
+@pytest.mark.parametrize(
+    "spreads",
+    [(0.05, 0.05, 0.05, 0.05), (0.05, 0.05, 0.05, 0.25), (0.25, 0.05, 0.05, 0.05)],
+    ids=["configs alike", "one unruly", "unruly base"],
+)
+def test_differences_cover_the_true_ones_over_artists_and_seeds_each_and_all_at_once(spreads):
+    """At 95 %, in 150 studies: two standard errors of a share are 0.035."""
+    each, whole = covered(spreads)
+    assert 0.915 <= each <= 0.99
+    assert whole >= 0.91
+
+
+def test_differences_are_not_covered_where_clips_are_resampled_instead_of_artists():
+    each, whole = covered((0.05, 0.05, 0.05, 0.05), by_artist=False)
+    assert each < 0.88
+    assert whole < 0.88
 
 
 def test_the_smallest_detectable_difference_tells_how_often_a_difference_is_found():
@@ -364,10 +569,10 @@ def test_the_smallest_detectable_difference_tells_how_often_a_difference_is_foun
         score_a = 0.8 * truth + np.sqrt(0.9) * shared + np.sqrt(0.1) * own_a
         score_b = 1.05 * truth + np.sqrt(0.9) * shared + np.sqrt(0.1) * own_b
         smallest.append(smallest_detectable_difference(truth, score_b, score_a, resamples=300))
-        found.append(paired_difference(truth, score_b, score_a, resamples=300)["low"] > 0)
+        found.append(difference(truth, score_b, score_a, resamples=300)["low"] > 0)
     normal = NormalDist()
-    difference = normal.cdf(1.05 / 2**0.5) - normal.cdf(0.8 / 2**0.5)
-    power = normal.cdf(2.80 * difference / np.mean(smallest) - 1.96)  # 2.80 = 1.96 + 0.84: Bloom 1995
+    true = normal.cdf(1.05 / 2**0.5) - normal.cdf(0.8 / 2**0.5)
+    power = normal.cdf(2.80 * true / np.mean(smallest) - 1.96)  # 2.80 = 1.96 + 0.84: Bloom 1995
     assert 0.6 < power < 0.95
     assert np.mean(found) == pytest.approx(power, abs=0.07)
 
@@ -378,8 +583,9 @@ def test_the_spread_over_seeds_makes_the_detectable_difference_larger():
     seeds_a, seeds_b = (score + rng.normal(0, [[[0.2]], [[0.8]], [[1.5]]], (3, *score.shape)) for _ in range(2))
     clips_alone = smallest_detectable_difference(truth, seeds_a, seeds_b, artist, resamples=200)
     both = smallest_detectable_difference(truth, seeds_a, seeds_b, artist, resamples=200, over_seeds=True)
-    variances = [np.var([macro_mean(roc_auc(truth, one)) for one in seeds], ddof=1) / 3 for seeds in (seeds_a, seeds_b)]
-    assert both == pytest.approx(np.sqrt(clips_alone**2 + 2.8016**2 * sum(variances)), rel=1e-3)
+    scores = {"a": seeds_a, "b": seeds_b}
+    by_seeds = compare(truth, scores, A_LESS_B, artist, resamples=200)["a - b"]["se_seeds"]
+    assert both == pytest.approx(np.hypot(clips_alone, 2.8016 * by_seeds), rel=1e-3)
     assert both > 1.5 * clips_alone
 
 
@@ -398,9 +604,14 @@ def test_the_score_table_holds_means_spreads_and_intervals_and_names_undefined_t
     table = score_table(truth, scores, tags, artists, resamples=100, seed=3)
     assert table["tags_undefined"] == ["choral"]
     assert table["tags_defined"] == 2
-    for metric, reference in REFERENCES:
+    of_metric = {
+        metric: [np.mean([reference(truth[:, tag], score[:, tag]) for tag in (0, 1)]) for score in scores]
+        for metric, reference in REFERENCES
+    }
+    mixed = truth.any(axis=1)  # no clip has all tags
+    of_metric[clip_roc_auc] = [np.mean(list(map(roc_auc_score, truth[mixed], score[mixed]))) for score in scores]
+    for metric, of_seeds in of_metric.items():
         name = metric.__name__
-        of_seeds = [np.mean([reference(truth[:, tag], score[:, tag]) for tag in (0, 1)]) for score in scores]
         assert table[name] == pytest.approx(np.mean(of_seeds), abs=1e-12)
         assert table[f"{name}_sd"] == pytest.approx(np.std(of_seeds, ddof=1), abs=1e-12)
         settings = {"resamples": 100, "seed": 3, "metric": metric}
@@ -430,6 +641,39 @@ def test_the_table_of_tags_has_a_row_a_tag_in_order():
             assert row[f"{metric.__name__}_sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     undefined = {"roc_auc": None, "roc_auc_sd": None, "average_precision": None, "average_precision_sd": None}
     assert rows[2] == {"tag": "choral", "positives": 0, "negatives": 60, **undefined}
+
+
+def test_the_interval_of_a_tag_is_that_of_its_mean_alone_widened_as_student_s_t_is():
+    truth, scores, tags, artists = three_seeds()
+    rows = per_tag_table(truth, scores, tags, artists, resamples=100, seed=3)
+    plain = per_tag_table(truth, scores, tags)
+    for tag, row in enumerate(rows[:2]):
+        assert {key: row[key] for key in plain[tag]} == pytest.approx(plain[tag], abs=1e-12)
+        held = [np.unique(artists[truth[:, tag] == side], return_counts=True)[1] for side in (0, 1)]
+        carried = min(clips.sum() ** 2 / (clips**2).sum() for clips in held)  # Kish's number of artists
+        further = scipy.stats.t(carried - 1).ppf(0.975) / scipy.stats.norm.ppf(0.975)
+        assert further > 1.1
+        for metric in METRICS:
+            alone = bootstrap_interval(truth[:, [tag]], scores[:, :, [tag]], artists, 100, 3, metric=metric)
+            value = row[metric.__name__]
+            ends = row[f"{metric.__name__}_ci_low"], row[f"{metric.__name__}_ci_high"]
+            assert ends == pytest.approx([min(1, value + further * (end - value)) for end in alone], abs=1e-9)
+    assert rows[2]["roc_auc_ci_low"] is None
+    assert rows[2]["average_precision_ci_high"] is None
+
+
+@pytest.mark.parametrize("carriers", [5, 10])
+def test_the_interval_of_a_tag_covers_though_few_artists_carry_it(carriers):
+    """Without Student's t it covers 88 % of the time."""
+    held = []
+    for seed in range(200):
+        rng = np.random.default_rng([19, seed])
+        artist = np.repeat(np.arange(40), rng.integers(1, 12, 40))
+        truth = (np.argsort(rng.random((40, 2)), axis=0) < carriers)[artist]
+        score = truth + (np.sqrt(0.5) * rng.normal(size=(40, 2)))[artist] + np.sqrt(0.5) * rng.normal(size=truth.shape)
+        rows = per_tag_table(truth, score, ["rock", "slow"], artist, resamples=200, seed=seed)
+        held += [(row["roc_auc_ci_low"], row["roc_auc_ci_high"], NormalDist().cdf(1 / 2**0.5)) for row in rows]
+    assert 0.91 <= coverage(held) <= 0.98
 
 
 # Cost

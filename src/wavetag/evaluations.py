@@ -58,12 +58,14 @@ def score_views(
     return {"view": splits.TAGGED, **headline, "views": by_view}
 
 
-def by_tag(test: splits.Split, predictions: np.ndarray) -> pd.DataFrame:
-    """The scores of each tag on each view of the test clips that has a clip.
+def by_tag(test: splits.Split, predictions: np.ndarray, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """The scores of each tag, with intervals, on each view of the test clips that has a clip.
 
     Args:
         test: the test clips, all of them.
         predictions: [seeds, clips, tags].
+        resamples: of the bootstrap over artists.
+        seed: of the bootstrap.
 
     Returns:
         ``view``, then the columns of ``scoring.per_tag_table``.
@@ -72,7 +74,10 @@ def by_tag(test: splits.Split, predictions: np.ndarray) -> pd.DataFrame:
     for name in splits.VIEWS:
         seen = test.view(name)
         if seen.any():
-            table = pd.DataFrame(scoring.per_tag_table(test.labels[seen], predictions[:, seen], test.tags))
+            part = test.where(seen)
+            artists = part.clips["artist"].to_numpy()
+            rows = scoring.per_tag_table(part.labels, predictions[:, seen], part.tags, artists, resamples, seed)
+            table = pd.DataFrame(rows)
             table.insert(0, "view", name)
             parts.append(table)
     return pd.concat(parts, ignore_index=True)
