@@ -7,8 +7,9 @@ import lameenc
 import numpy as np
 import pytest
 
-from wavetag import clips, preparation, splits, tags
+from wavetag import clips, params, preparation, splits, tags
 
+DEFAULTS = params.read_yaml(Path(__file__).resolve().parents[1] / "params.yaml")["defaults"]  # of an experiment
 RATE = 16_000
 PARTS = "0123456789abcdef"
 
@@ -86,5 +87,7 @@ def tiny_prepared(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) 
     described = preparation.prepare(tiny_dataset, array, manifest, Prepared.sample_rate, 2 * Prepared.window_samples)
     annotations = clips.read_annotations(tiny_dataset / "annotations_final.csv")
     parts = {"train": PARTS[:12], "valid": PARTS[12], "test": PARTS[13:]}
-    split = splits.make(described, annotations, "merged50", parts, "tagged", Prepared.window_samples)
+    split = splits.make(
+        described, annotations, "merged50", parts, "tagged", Prepared.window_samples, Prepared.sample_rate
+    )
     return Prepared(array, manifest, split)

@@ -8,19 +8,10 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from conftest import DEFAULTS
 from wavetag import networks
 
-CONFIG = {
-    "frontend": "raw",
-    "length": 256,
-    "stride": 256,
-    "filters": 32,
-    "compression": 10_000.0,
-    "scaling": "none",
-    "pool": "predictions",
-    "batch_norm": False,
-    "dropout": 0.0,
-}
+CONFIG = DEFAULTS | {"scaling": "none"}
 WINDOW, TAGS, CLIPS, WINDOWS = 34_950, 50, 10, 3
 KINDS = {
     "raw 256/256": {},

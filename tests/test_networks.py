@@ -9,19 +9,10 @@ from sklearn.metrics import log_loss
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from conftest import DEFAULTS
 from wavetag import networks
 
-CONFIG = {
-    "frontend": "raw",
-    "length": 256,
-    "stride": 256,
-    "filters": 32,
-    "compression": 10_000.0,
-    "scaling": "minmax",
-    "pool": "predictions",
-    "batch_norm": False,
-    "dropout": 0.0,
-}
+CONFIG = DEFAULTS
 STATISTICS = {"minimum": -32_768, "maximum": 32_767, "mean": 0.0, "standard_deviation": 3_000.0, "clips": 1}
 WINDOW = 34_950
 SHORT = 5_000  # samples of a window, where the real length does not matter: 19 frames
@@ -101,7 +92,7 @@ def test_the_trunk_is_two_same_convolutions_pooled_by_four_and_a_dense_layer(bat
         x = functional.max_pool1d(x, 4)
     x = torch.relu(functional.linear(x.flatten(1), trunk.dense.weight, trunk.dense.bias))
     if batch_norm:
-        norm = trunk.norm3
+        norm = trunk.norm_dense
         x = functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
     torch.testing.assert_close(trunk(given), x)
 
@@ -212,3 +203,66 @@ def test_window_loss_gives_a_prediction_a_window_while_training_alone():
     of_windows = network.train()(samples, windows)
     assert of_windows.shape == (2, 3, 50)
     torch.testing.assert_close(network.eval()(samples, windows), of_windows.mean(dim=1))
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "samples", "starts"),
+    [
+        (4, 4, 12, [0, 4, 8]),
+        (4, 2, 12, [0, 2, 4, 6, 8]),
+        (4, 4, 10, [0, 4, 8]),
+        (4, 3, 11, [0, 3, 6, 9]),
+        (4, 4, 3, [0]),
+    ],
+)
+def test_clips_are_cut_into_windows_that_cover_them(window, hop, samples, starts):
+    framing = networks.Framing(12_000, window, hop)
+    clip = torch.arange(1, samples + 1)[None]
+    cut = framing.cut(clip)
+    assert cut.shape == (1, len(starts), window)
+    padded = torch.cat([clip[0], torch.zeros(window, dtype=clip.dtype)])
+    for start, found in zip(starts, cut[0], strict=True):
+        assert torch.equal(found, padded[start : start + window])
+
+
+def test_windows_that_begin_after_the_audio_has_ended_do_not_count():
+    framing = networks.Framing(10, window=4, hop=2)
+    assert framing.counted(np.array([1.2, 0.6, 0.5, 0.0, 9.0]), 12).tolist() == [5, 3, 3, 1, 5]
+
+
+def test_a_clip_in_overlapping_windows_is_the_mean_over_them():
+    network = make(overlap=0.5).eval()
+    samples = torch.randint(-9_000, 9_000, (2, 3 * network.window_samples), dtype=torch.int16)
+    shifted = samples[:, network.window_samples // 2 :][:, : 2 * network.window_samples]
+    plain = make().eval()
+    plain.load_state_dict(network.state_dict())
+    whole, between = plain(samples, torch.tensor([3, 3])), plain(shifted, torch.tensor([2, 2]))
+    expected = (3 * whole + 2 * between) / 5
+    assert torch.allclose(network(samples, torch.tensor([5, 5])), expected, atol=1e-6)
+
+
+def test_a_label_of_weight_zero_does_not_count_and_one_of_two_counts_twice():
+    predictions = torch.tensor([[0.2, 0.7], [0.9, 0.4]])
+    labels, windows = torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([1, 1])
+    weights = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
+    each = [-math.log(0.8), -2 * math.log(0.7), -math.log(0.4)]
+    found = networks.loss(predictions, windows, labels, weights).item()
+    assert found == pytest.approx(sum(each) / 3, abs=1e-6)
+    by_window = predictions.unsqueeze(1).repeat(1, 2, 1)
+    assert networks.loss(by_window, windows * 2, labels, weights).item() == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({}, 55_422),
+        ({"filters": 128}, 104_670),
+        # conv 32 -> 64 -> 64 of length 8, 136 frames / 16 = 8, 200 hidden units
+        ({"conv_filters": 64, "hidden": 200}, 8_224 + 16_448 + 32_832 + 102_600 + 10_050),
+        # a third convolution, 136 frames / 64 = 2
+        ({"conv_layers": 3}, 8_224 + 3 * 8_224 + 6_500 + 5_050),
+    ],
+)
+def test_larger_networks_have_the_weights_that_their_sizes_give(settings, count):
+    network = networks.Tagger(CONFIG | settings, STATISTICS, 50, 12_000, 34_950)
+    assert networks.parameters(network) == count

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conftest import DEFAULTS
 from wavetag import params
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -19,27 +20,7 @@ SETTINGS = {
     "prepare": {"sample_rates": [12_000, 16_000], "clip_seconds": 29.125, "windows": 10},
     "split": {"vocabulary": "merged50", "population": "tagged", "train": ["0"], "valid": ["c"], "test": ["d", "e"]},
     "evaluate": {"resamples": 1_000, "seed": 0},
-    "defaults": {
-        "sample_rate": 12_000,
-        "frontend": "raw",
-        "length": 256,
-        "stride": 256,
-        "filters": 32,
-        "compression": 10_000,
-        "scaling": "minmax",
-        "pool": "predictions",
-        "batch_norm": False,
-        "dropout": 0.0,
-        "learning_rate": 0.05,
-        "momentum": 0.94,
-        "decay": 1.0,
-        "decay_every": 5,
-        "batch_size": 10,
-        "epochs": 20,
-        "select": "loss",
-        "precision": "auto",
-        "seeds": [0, 1, 2],
-    },
+    "defaults": {**DEFAULTS, "epochs": 20},
     "experiments": {
         "base": {"sample_rate": 12_000},
         "wide": {"sample_rate": 16_000, "length": 1024, "stride": 512, "dropout": 0.5},
@@ -102,7 +83,7 @@ def test_settings_are_read_as_they_are(load):
         (
             "experiments.base.sride",
             256,
-            "experiments.base: unknown key 'sride'; allowed are sample_rate, frontend, length, stride",
+            "experiments.base: unknown key 'sride'; allowed are sample_rate, split, frontend, length, stride",
         ),
         ("dataset.folder", "x", "dataset: unknown key 'folder'; allowed are name, source, audio, urls, clips, seed"),
         ("training", {}, "(top level): unknown key 'training'; allowed are dataset, prepare"),
@@ -373,8 +354,11 @@ def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_pa
     [
         ("experiments:\n  long: {sample_rate: 16000}\n", "experiments.long: sample_rate is not a suite's to set"),
         ("experiments:\n  long: {length: 0}\n", "experiments.long.length: 0 is not allowed"),
-        ("experiments:\n  long: {length: 512}\ndefaults: {epochs: 3}\n", "a suite has one section, experiments"),
-        ("", "a suite has one section, experiments"),
+        (
+            "experiments:\n  long: {length: 512}\ndefaults: {epochs: 3}\n",
+            "a suite has a section experiments and may have",
+        ),
+        ("", "a suite has a section experiments and may have"),
     ],
 )
 def test_a_wrong_suite_is_refused(tmp_path, text, expected):
@@ -397,3 +381,37 @@ def test_an_entry_takes_the_defaults_and_says_what_differs():
     settings = params.load(REPOSITORY / params.PARAMS, SCHEMA)
     assert settings["experiments"]["base"] == settings["defaults"]
     assert settings["experiments"]["mel"] == {**settings["defaults"], "frontend": "mel"}
+
+
+def test_a_suite_may_take_clips_in_splits_of_its_own(tmp_path):
+    text = """
+        splits: {main: {}, fewer: {vocabulary: standard50, without: [metal]}}
+        common: &common {sample_rate: 16000, split: fewer}
+        experiments: {one: {<<: *common}}
+    """
+    (tmp_path / "params.yaml").write_text(text)
+    suite = params.load_suite(tmp_path, SETTINGS, SCHEMA)
+    assert params.config(suite, "one")["split"] == "fewer"
+    assert params.split_of(suite, "main") == SETTINGS["split"]
+    assert params.split_of(suite, "fewer") == {**SETTINGS["split"], "vocabulary": "standard50", "without": ["metal"]}
+
+
+def test_a_suites_sample_rate_that_is_not_prepared_is_refused(tmp_path):
+    text = "splits: {main: {}}\nexperiments: {one: {sample_rate: 22050, split: main}}\n"
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(params.ParamsError, match="22050 Hz, which are not prepared"):
+        params.load_suite(tmp_path, SETTINGS, SCHEMA)
+
+
+def test_the_pipelines_own_experiments_have_no_sections_of_suites(load):
+    with pytest.raises(params.ParamsError, match="'splits' is a section of suites alone"):
+        load(changed("splits", {"main": {}}))
+    with pytest.raises(params.ParamsError, match="splits other than main are for suites"):
+        load(changed("experiments.base.split", "standard50"))
+
+
+@pytest.mark.parametrize(
+    ("window", "rate", "samples"), [(None, 12_000, 34_950), (None, 16_000, 46_600), (1.5, 12_000, 18_000)]
+)
+def test_a_window_is_in_seconds_or_a_share_of_the_clip(window, rate, samples):
+    assert params.of_config(SETTINGS, {"window": window, "sample_rate": rate}) == samples

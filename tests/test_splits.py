@@ -44,8 +44,8 @@ def annotations(manifest):
     return clips.Annotations(pd.DataFrame({"clip_id": ids, "path": ids}), tuple(WORDS), labels)
 
 
-def make(manifest, annotations, parts=PARTS, population="all", window_samples=400):
-    return splits.make(manifest, annotations, "merged50", parts, population, window_samples)
+def make(manifest, annotations, parts=PARTS, population="all", window_samples=400, without=()):
+    return splits.make(manifest, annotations, "merged50", parts, population, window_samples, 200, without)
 
 
 def test_every_clip_is_in_the_split_of_its_part(manifest, annotations):
@@ -115,7 +115,7 @@ def test_an_artist_of_untagged_training_clips_alone_is_no_stranger(manifest, ann
 def test_tags_may_have_the_names_of_columns(manifest, annotations, tmp_path):
     words = tuple(["song", "row", "split", *WORDS[3:]])
     named = clips.Annotations(annotations.clips, words, annotations.labels)
-    split = splits.make(manifest, named, ["song", "row", "guitar"], PARTS, "all", 400)
+    split = splits.make(manifest, named, ["song", "row", "guitar"], PARTS, "all", 400, 200)
     splits.write(tmp_path / "split.tsv", split)
     again = splits.read(tmp_path / "split.tsv")
     assert again.tags == ("song", "row", "guitar")
@@ -160,6 +160,21 @@ def test_a_split_without_a_tagged_clip_is_refused_with_the_vocabulary(manifest, 
 def test_windows_counts_those_that_are_not_wholly_padding(manifest, annotations, samples, windows):
     manifest["samples"] = samples
     assert set(make(manifest, annotations).clips["windows"]) == {windows}
+
+
+def test_seconds_are_how_long_a_clip_sounds(manifest, annotations):
+    manifest["samples"] = np.arange(len(manifest)) + 1
+    found = make(manifest, annotations).clips
+    assert found["seconds"].tolist() == pytest.approx([(row + 1) / 200 for row in found["row"]], abs=1e-6)
+
+
+def test_tags_left_out_change_no_clip_that_is_kept(manifest, annotations):
+    every, fewer = (make(manifest, annotations, population="tagged", without=tags) for tags in ((), ("guitar",)))
+    pd.testing.assert_frame_equal(fewer.clips, every.clips)
+    assert fewer.tags == tuple(tag for tag in every.tags if tag != "guitar")
+    np.testing.assert_array_equal(fewer.labels, np.delete(every.labels, every.tags.index("guitar"), axis=1))
+    with pytest.raises(ValueError, match="without: gitar: no such tag"):
+        make(manifest, annotations, without=("gitar",))
 
 
 def test_a_split_is_read_back_as_it_was_written(manifest, annotations, tmp_path):

@@ -10,16 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
+from conftest import DEFAULTS
 from wavetag import networks, tagger, training
 
-CONFIG = {
-    "frontend": "raw",
+CONFIG = DEFAULTS | {
     "length": 64,
     "stride": 64,
     "filters": 4,
-    "compression": 10_000.0,
-    "scaling": "minmax",
-    "pool": "predictions",
     "batch_norm": True,
     "dropout": 0.5,
     "seeds": [3, 5],

@@ -5,30 +5,15 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
 
-from wavetag import networks, scaling, splits, training
+from conftest import DEFAULTS
+from wavetag import frontends, networks, scaling, scoring, splits, training
 
-CONFIG = {
-    "frontend": "raw",
-    "length": 256,
-    "stride": 256,
-    "filters": 8,
-    "compression": 10_000.0,
-    "scaling": "minmax",
-    "pool": "predictions",
-    "batch_norm": False,
-    "dropout": 0.0,
-    "learning_rate": 0.02,
-    "momentum": 0.9,
-    "decay": 1.0,
-    "decay_every": 5,
-    "batch_size": 10,
-    "epochs": 3,
-    "select": "loss",
-}
+CONFIG = DEFAULTS | {"filters": 8, "learning_rate": 0.02, "momentum": 0.9, "epochs": 3}
 torch.set_num_threads(1)
 
 
@@ -393,10 +378,10 @@ def test_every_epoch_takes_each_training_clip_once_in_an_order_of_its_own(tiny_p
     orders = []
     front = training.Fronts.__call__
 
-    def noted(fronts, chosen):
+    def noted(fronts, chosen, picked=None):
         if len(fronts.clips) == 48:
             orders[-1].append(chosen)
-        return front(fronts, chosen)
+        return front(fronts, chosen, picked)
 
     monkeypatch.setattr(training.Fronts, "__call__", noted)
     orders.append([])
@@ -445,16 +430,22 @@ def test_it_learns_what_can_be_heard(tiny_prepared, settings):
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
 
 
-def test_its_steps_are_torchs_own_to_the_last_bit():
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_its_steps_are_torchs_own_to_the_last_bit(name, decay):
     torch.manual_seed(0)
     one, other = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     other.load_state_dict(one.state_dict())
-    ours = training.SGD(one.parameters(), momentum=0.9)
-    torchs = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    start = lambda: training.Optimizer(one.parameters(), momentum=0.9, name=name, weight_decay=decay)  # noqa: E731
+    ours, settings = start(), {"lr": 0.1, "weight_decay": decay}
+    if name == "sgd":
+        torchs = torch.optim.SGD(other.parameters(), momentum=0.9, **settings)
+    else:
+        torchs = torch.optim.Adam(other.parameters(), **settings)
     for step in range(4):
         x = torch.randn(7, 5)
         if step == 2:  # taken up by another
-            state, ours = ours.state_dict(), training.SGD(one.parameters(), momentum=0.9)
+            state, ours = ours.state_dict(), start()
             ours.load_state_dict(state)
         ours.step(one(x).square().mean(), rate=0.1 / (step + 1))
         for group in torchs.param_groups:
@@ -463,3 +454,75 @@ def test_its_steps_are_torchs_own_to_the_last_bit():
         other(x).square().mean().backward()
         torchs.step()
         assert same_weights(one.state_dict(), other.state_dict())
+
+
+def test_frozen_filters_stay_as_they_begin(tiny_prepared):
+    settings = {"frontend": "fourier", "initialise": "fourier", "epochs": 2}
+    frozen, tuned = (
+        run(tiny_prepared, settings | {"frozen": frozen}).network.frontend.weight for frozen in (True, False)
+    )
+    begin = frontends.fourier_filters(256).reshape(frozen.shape)
+    assert torch.allclose(frozen, torch.as_tensor(begin, dtype=frozen.dtype))
+    assert not torch.allclose(tuned, frozen)
+
+
+def test_training_ends_when_validation_has_stood_still_for_so_long(tiny_prepared):
+    trained = run(tiny_prepared, {"epochs": 12, "patience": 2, "learning_rate": 1e-12})
+    assert len(trained.history) == 3  # nothing is learned: the first epoch stays the best, to within rounding
+    assert len(run(tiny_prepared, {"epochs": 4, "patience": 4}).history) == 4
+
+
+def test_a_training_that_has_ended_early_is_not_taken_up_again(tiny_prepared, tmp_path):
+    settings = {"epochs": 12, "patience": 2, "learning_rate": 1e-12}
+    first = run(tiny_prepared, settings, checkpoint=tmp_path / "seed.pt")
+    again = run(tiny_prepared, settings, checkpoint=tmp_path / "seed.pt")
+    assert again.history == first.history
+
+
+@pytest.mark.parametrize(
+    ("losses", "roc_aucs", "expected"),
+    [
+        ([0.5, 0.4, 0.3, 0.29, 0.3, 0.31, 0.3, 0.3, 0.3, 0.3], [0.6], True),
+        ([0.5, 0.4, 0.3, 0.29, 0.28, 0.27, 0.26, 0.25, 0.24, 0.23], [0.6], False),  # still falling
+        ([0.5, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2999], [0.6], True),  # by less than matters
+        ([0.3] * 10, [0.51], False),  # it has not begun
+        ([0.3, 0.3], [0.6], False),  # too few to tell
+    ],
+)
+def test_a_network_has_converged_when_its_validation_loss_no_longer_falls(losses, roc_aucs, expected):
+    assert training.converged(losses, roc_aucs) is expected
+
+
+def test_windows_are_drawn_from_those_that_hold_audio():
+    split = splits.Split(pd.DataFrame({"row": [0, 1], "windows": [1, 4]}), ("a",), np.array([[0], [1]], dtype=np.uint8))
+    clips = training.Clips(np.zeros((2, 40), dtype=np.int16), split)
+    picked = training._picked(clips, np.array([1, 0]), 50, np.random.default_rng(0)).numpy()
+    assert set(picked[0]) == {0, 1, 2, 3}
+    assert set(picked[1]) == {0}
+
+
+@pytest.mark.parametrize("frontend", ["raw", "linear"])
+def test_drawn_windows_are_those_of_the_clips(tiny_prepared, frontend):
+    network = networks.Tagger(CONFIG | {"frontend": frontend}, statistics_of(tiny_prepared), 50, 12_000, 12_000)
+    clips = training.Clips(tiny_prepared.array, tiny_prepared.split.only("train"), network.framing)
+    fronts = training.Fronts(network, clips, torch.device("cpu"))
+    chosen, picked = np.array([5, 2]), torch.tensor([[1], [0]])
+    some, every = fronts(chosen, picked), fronts(chosen)
+    assert torch.equal(some[0, 0], every[0, 1])
+    assert torch.equal(some[1, 0], every[1, 0])
+
+
+@pytest.mark.parametrize("settings", [{"train_windows": 1}, {"negative_tags": "oversample"}, {"overlap": 0.5}])
+def test_it_repeats_whatever_is_drawn(tiny_prepared, settings):
+    one, other = (run(tiny_prepared, settings | {"epochs": 2}) for _ in range(2))
+    assert one.history == other.history
+    assert same_weights(one.network.state_dict(), other.network.state_dict())
+
+
+def test_an_epochs_roc_auc_is_what_results_are_scored_by():
+    rng = np.random.default_rng(3)
+    labels = (rng.random((40, 6)) < [0, 0.1, 0.3, 0.5, 0.9, 1]).astype(np.uint8)
+    predictions = rng.integers(0, 9, labels.shape) / 9  # many ties
+    expected = scoring.macro_mean(scoring.roc_auc(labels, predictions))
+    assert training.mean_roc_auc(labels, predictions) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(training.mean_roc_auc(labels[:, [0]], predictions[:, [0]]))

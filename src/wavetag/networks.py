@@ -1,22 +1,25 @@
 """The network: a front end on each window of a clip, a small convolutional trunk, one prediction a clip.
 
 Dieleman & Schrauwen, "End-to-end learning for music audio", ICASSP 2014, section 3; the sizes are those of the
-report, a replication of 2023.
+report, a replication of 2023. In the trunk's place may be one of the field's later networks (``architectures``).
 Reads from top to bottom: ``Trunk``, then ``Tagger``.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from wavetag import frontends
+from wavetag import architectures, frontends
 from wavetag.scaling import Scaling
 
-CONV_FILTERS, CONV_LENGTH, POOL, HIDDEN = 32, 8, 4, 100
+CONV_LENGTH, POOL = 8, 4
 POOLING = ("predictions", "features", "window_loss")
+TRUNK = "trunk"  # the paper's, among `architectures.NAMES`
 
 
 def _conv(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
@@ -128,41 +131,81 @@ def _rectify_and_pool(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
 
 
 class Trunk(nn.Module):
-    """Two convolutions over time, each with max-pooling by 4, and a hidden layer of 100, all with ReLU.
+    """Convolutions over time, each with max-pooling by 4, and a hidden layer, all with ReLU.
 
-    The extras of the report: batch norm after each ReLU, dropout on the hidden layer.
+    Two convolutions of 32 filters and 100 hidden units in the paper and the report. The extras of the report: batch
+    norm after each ReLU, dropout on the hidden layer.
 
     The convolutions and the hidden layer's product are taken in the type of what comes in; the weights keep theirs.
     """
 
-    def __init__(self, channels: int, frames: int, batch_norm: bool, dropout: float):
+    def __init__(
+        self,
+        channels: int,
+        frames: int,
+        batch_norm: bool,
+        dropout: float,
+        layers: int = 2,
+        filters: int = 32,
+        hidden: int = 100,
+    ):
         super().__init__()
-        if frames // POOL // POOL < 1:
-            raise ValueError(f"{frames} frames a window are too few: two max-poolings by {POOL} leave nothing")
-        self.conv1 = nn.Conv1d(channels, CONV_FILTERS, CONV_LENGTH)
-        self.norm1 = nn.BatchNorm2d(CONV_FILTERS) if batch_norm else nn.Identity()
-        self.conv2 = nn.Conv1d(CONV_FILTERS, CONV_FILTERS, CONV_LENGTH)
-        self.norm2 = nn.BatchNorm2d(CONV_FILTERS) if batch_norm else nn.Identity()
-        self.dense = nn.Linear(CONV_FILTERS * (frames // POOL // POOL), HIDDEN)
-        self.norm3 = nn.BatchNorm1d(HIDDEN) if batch_norm else nn.Identity()
+        left = frames // POOL**layers
+        if left < 1:
+            raise ValueError(f"{frames} frames a window are too few: {layers} max-poolings by {POOL} leave nothing")
+        self.layers, self.features = layers, hidden
+        for layer in range(1, layers + 1):
+            self.add_module(f"conv{layer}", nn.Conv1d(channels if layer == 1 else filters, filters, CONV_LENGTH))
+            self.add_module(f"norm{layer}", nn.BatchNorm2d(filters) if batch_norm else nn.Identity())
+        self.dense = nn.Linear(filters * left, hidden)
+        self.norm_dense = nn.BatchNorm1d(hidden) if batch_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[windows, channels, frames] -> features [windows, 100]."""
+        """[windows, channels, frames] -> features [windows, hidden]."""
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # [windows, channels, 1, frames]
-        x = _rectify_and_pool(_conv(x, self.conv1), self.norm1)  # [windows, 32, 1, frames / 4]
-        x = _rectify_and_pool(_conv(x, self.conv2), self.norm2)  # [windows, 32, 1, frames / 16]
+        for layer in range(1, self.layers + 1):  # [windows, filters, 1, frames / 4], then a quarter of it
+            x = _rectify_and_pool(_conv(x, getattr(self, f"conv{layer}")), getattr(self, f"norm{layer}"))
         weight, bias = self.dense.weight, self.dense.bias
         x = functional.linear(x.flatten(1), weight.to(x.dtype), bias.to(x.dtype)).to(weight.dtype)
-        return self.dropout(self.norm3(torch.relu(x)))  # [windows, 100]
+        return self.dropout(self.norm_dense(torch.relu(x)))  # [windows, hidden]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How clips are cut into windows: ``window`` samples each, one every ``hop``, at ``sample_rate`` Hz.
+
+    The last window of a clip is filled up with zeros where the hops do not end with it.
+    """
+
+    sample_rate: int
+    window: int
+    hop: int
+
+    def count(self, samples: int) -> int:
+        """Windows of a clip of so many samples."""
+        return 1 if samples <= self.window else -(-(samples - self.window) // self.hop) + 1
+
+    def counted(self, seconds: np.ndarray, samples: int) -> np.ndarray:
+        """Of clips that sound for so many seconds, [clips], the windows that are not wholly padding: int64 [clips]."""
+        begun = np.ceil(np.asarray(seconds) * self.sample_rate / self.hop - 1e-6)
+        return np.clip(begun, 1, self.count(samples)).astype(np.int64)
+
+    def cut(self, samples: torch.Tensor) -> torch.Tensor:
+        """[clips, samples] -> [clips, windows, window], a view where nothing is to be filled up."""
+        missing = (self.count(samples.shape[1]) - 1) * self.hop + self.window - samples.shape[1]
+        if missing > 0:
+            samples = functional.pad(samples, (0, missing))
+        if self.hop == self.window:
+            return samples.view(samples.shape[0], -1, self.window)
+        return samples.unfold(1, self.window, self.hop)
 
 
 class Tagger(nn.Module):
     """Samples of clips in, probabilities of tags out.
 
     Args:
-        config: one experiment's settings (``frontend``, ``length``, ``stride``, ``filters``, ``batch_norm``,
-            ``dropout``, ``scaling``, ``compression``, ``pool``), as in ``params.yaml``.
+        config: one experiment's settings, as in ``params.yaml``: those of the front end and of the network.
         statistics: of the training clips, for the scaling.
         tags: how many.
         sample_rate: in Hz.
@@ -181,49 +224,66 @@ class Tagger(nn.Module):
         if config["pool"] not in POOLING:
             raise ValueError(f"pool {config['pool']!r} is unknown; there are {', '.join(POOLING)}")
         self.pool, self.window_samples, self.sample_rate = config["pool"], window_samples, sample_rate
+        self.framing = Framing(sample_rate, window_samples, max(1, round(window_samples * (1 - config["overlap"]))))
         self.scaling = Scaling(config["scaling"], statistics)
-        self.frontend = frontends.build(
-            config["frontend"],
-            window_samples,
-            sample_rate,
-            config["length"],
-            config["stride"],
-            config["filters"],
-            config["compression"],
-        )
-        self.trunk = Trunk(self.frontend.channels, self.frontend.frames, config["batch_norm"], config["dropout"])
-        self.classifier = nn.Linear(HIDDEN, tags)
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        self.frontend = frontends.build(config, window_samples, sample_rate)
+        shape = (self.frontend.channels, self.frontend.frames)
+        self.is_trunk = config["network"] == TRUNK
+        if self.is_trunk:
+            sizes = (config["conv_layers"], config["conv_filters"], config["hidden"])
+            self.trunk = Trunk(*shape, config["batch_norm"], config["dropout"], *sizes)
+        else:
+            self.trunk = architectures.build(config["network"], *shape, config)
+        self.classifier = nn.Linear(self.trunk.features, tags)
+        if isinstance(self.frontend, frontends.Raw):
+            _kaiming(self.frontend)
+        if self.is_trunk:  # the others begin as they were published
+            _kaiming(self.trunk)
+            _kaiming(self.classifier)
 
-    def front(self, samples: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    def front(
+        self, samples: torch.Tensor, dtype: torch.dtype = torch.float32, picked: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """What the trunk sees of clips.
 
         Args:
-            samples: of int16's scale [clips, windows x window_samples].
+            samples: of int16's scale [clips, samples].
             dtype: of what is given back. The products of a front end that learns are taken in it; spectrograms, and
                 the scaling, are computed in float32.
+            picked: int [clips, windows], which windows of each clip; None for all.
 
         Returns:
             [clips, windows, channels, frames].
         """
-        windows = samples.view(samples.shape[0], -1, self.window_samples)[..., : self.frontend.samples]
-        scaled = self.scaling(windows, dtype if self.frontend.learns else torch.float32)  # what frames take, no more
+        windows = self.framing.cut(samples)
+        if picked is not None:
+            windows = windows[torch.arange(len(picked), device=windows.device)[:, None], picked.to(windows.device)]
+        windows = windows[..., : self.frontend.samples]  # what frames take, no more
+        scaled = self.scaling(windows, dtype if self.frontend.learns else torch.float32)
         return self.frontend(scaled.flatten(0, 1)).to(dtype).unflatten(0, windows.shape[:2])
 
-    def tag(self, front: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+    def features(self, front: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """What the classifier sees: [clips, windows, channels, frames] -> [clips, windows, features]."""
+        x = front.flatten(0, 1)
+        if self.is_trunk or dtype == torch.float32:
+            features = self.trunk(x)
+        else:
+            with torch.autocast(x.device.type, dtype=dtype):
+                features = self.trunk(x)
+        return features.to(self.classifier.weight.dtype).unflatten(0, front.shape[:2])
+
+    def tag(self, front: torch.Tensor, windows: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """Tag probabilities from what ``front`` gave.
 
         Args:
             front: [clips, windows, channels, frames].
             windows: int [clips], how many windows of each clip are not wholly padding; the others do not count.
+            dtype: in which networks other than the paper's take their products; the paper's takes the front's.
 
         Returns:
             [clips, tags]; with ``window_loss`` while training [clips, windows, tags], for ``loss`` to take.
         """
-        features = self.trunk(front.flatten(0, 1)).unflatten(0, front.shape[:2])  # [clips, windows, 100]
+        features = self.features(front, dtype)
         if self.pool == "features":
             return torch.sigmoid(self.classifier(mean_over_windows(features, windows)))
         predictions = torch.sigmoid(self.classifier(features))  # [clips, windows, tags]
@@ -232,8 +292,16 @@ class Tagger(nn.Module):
         return mean_over_windows(predictions, windows)
 
     def forward(self, samples: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
-        """Samples of int16's scale [clips, windows x window_samples] -> tag probabilities, see ``tag``."""
+        """Samples of int16's scale [clips, samples] -> tag probabilities, see ``tag``."""
         return self.tag(self.front(samples), windows)
+
+
+def _kaiming(module: nn.Module) -> None:
+    """Kaiming-normal weights and zero biases for every layer within."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
 
 
 def mean_over_windows(values: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
@@ -242,7 +310,9 @@ def mean_over_windows(values: torch.Tensor, windows: torch.Tensor) -> torch.Tens
     return (values * counted.unsqueeze(-1)).sum(dim=1) / counted.sum(dim=1, keepdim=True)
 
 
-def loss(predictions: torch.Tensor, windows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def loss(
+    predictions: torch.Tensor, windows: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Binary cross-entropy, the mean over clips and tags.
 
     Args:
@@ -250,11 +320,16 @@ def loss(predictions: torch.Tensor, windows: torch.Tensor, labels: torch.Tensor)
             held against its clip's labels.
         windows: int [clips].
         labels: [clips, tags] of 0 and 1.
+        weights: [clips, tags], what each label counts; one of weight 0 is left out of the mean. None: all count 1.
     """
-    if predictions.dim() == 2:
+    if predictions.dim() == 2 and weights is None:
         return functional.binary_cross_entropy(predictions, labels)
-    each = functional.binary_cross_entropy(predictions, labels.unsqueeze(1).expand_as(predictions), reduction="none")
-    return mean_over_windows(each, windows).mean()
+    if predictions.dim() == 2:
+        each = functional.binary_cross_entropy(predictions, labels, reduction="none")
+    else:
+        labels = labels.unsqueeze(1).expand_as(predictions)
+        each = mean_over_windows(functional.binary_cross_entropy(predictions, labels, reduction="none"), windows)
+    return each.mean() if weights is None else (each * weights).sum() / (weights > 0).sum()
 
 
 def parameters(network: nn.Module) -> int:

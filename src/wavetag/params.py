@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-LEAST_FRAMES = 16  # what two max-poolings by 4 need
+POOL = 4  # of frames, after each of the trunk's convolutions
 
 GENERATOR = Path("src/minitune")
 DOWNLOADS = Path("data/downloads")  # what lies in it is ours to fill
@@ -32,6 +32,9 @@ LISTS = {  # what they look like, for who has given something else
 VOCABULARIES = "merged50, standard50, all, top:N (N at least 1) and lists of tags, each once"
 
 
+OF_SUITES = ("common", "splits", "study", "questions")  # what a suite may have besides experiments
+
+
 class ParamsError(ValueError):
     """Settings that cannot be: each line names the key, what was given, and what is allowed."""
 
@@ -46,10 +49,21 @@ def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, An
     params = read_yaml(path)
     problems = list(schema_problems(params, read_yaml(Path(schema))))
     if not problems:
-        problems = [*_without_rate(params), *_impossible(params)]
+        problems = [*_only_of_suites(params), *_without_rate(params), *_impossible(params)]
+    if not problems:
+        problems = list(_question_problems(params, "report"))
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
+
+
+def _only_of_suites(params: Mapping[str, Any]) -> Iterator[str]:
+    for key in OF_SUITES:
+        if key in params and key != "questions":
+            yield f"(top level): {key!r} is a section of suites alone (suites/NAME/params.yaml)"
+    for where, entry in _entries(params):
+        if "split" in entry and entry["split"] != "main":
+            yield f"{where}.split: splits other than main are for suites; {entry['split']!r} was given"
 
 
 def _without_rate(params: Mapping[str, Any]) -> Iterator[str]:
@@ -108,21 +122,68 @@ def _expanded(path: str) -> Path:
 
 
 def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path = SCHEMA) -> dict[str, Any]:
-    """The settings of a suite: ``params`` with the experiments of ``folder/params.yaml`` in place of its own."""
+    """The settings of a suite: ``params`` with the experiments of ``folder/params.yaml`` in place of its own.
+
+    Besides ``experiments`` a suite may have ``questions``; ``splits``, each with the keys of ``split`` in which it
+    differs from the pipeline's; ``common``, what its entries begin with; and ``study``.
+
+    Raises:
+        ParamsError: with a line for each thing that is wrong.
+    """
     path = Path(folder) / "params.yaml"
     suite = read_yaml(path)
-    if not isinstance(suite, dict) or set(suite) != {"experiments"}:
-        raise ParamsError(f"{path}: a suite has one section, experiments; {suite!r} was given")
-    merged = {**params, **suite, "tables": {name: [] for name in params["tables"]}}
-    problems = list(schema_problems(merged, read_yaml(Path(schema)))) or list(_impossible(merged))
-    problems += [
-        f"{where}: sample_rate is not a suite's to set: its stages take the one of defaults"
-        for where, entry in _entries(merged)
-        if "sample_rate" in entry
-    ]
+    if not isinstance(suite, dict) or "experiments" not in suite or not set(suite) <= {"experiments", *OF_SUITES}:
+        raise ParamsError(
+            f"{path}: a suite has a section experiments and may have {', '.join(OF_SUITES)}; {suite!r} was given"
+        )
+    rest = {key: value for key, value in params.items() if key not in OF_SUITES}
+    merged = {**rest, **suite, "tables": {name: [] for name in params["tables"]}}
+    problems = list(schema_problems(merged, read_yaml(Path(schema)))) or list(_of_a_suite(merged))
+    if problems:
+        raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
+    rates, prepared = {entry.get("sample_rate") for _, entry in _entries(merged)} - {None}, params["prepare"]
+    if missing := sorted(rates - set(prepared["sample_rates"])):
+        raise ParamsError(
+            f"{path}: takes clips at {', '.join(map(str, missing))} Hz, which are not prepared: add to"
+            f" prepare.sample_rates in params.yaml, which has {', '.join(map(str, prepared['sample_rates']))}"
+        )
+    others = {"report": params, **_beside(Path(folder))} if "/" in str(suite.get("questions")) else None
+    problems = [*_impossible(merged), *_question_problems(merged, Path(folder).name, others)]
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return merged
+
+
+def _beside(folder: Path) -> dict[str, Any]:
+    """What the suites beside one hold, unchecked: name -> settings."""
+    return {path.parent.name: read_yaml(path) for path in folder.parent.glob("*/params.yaml") if path.parent != folder}
+
+
+def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
+    """Where a suite's entries say which clips they take: all, if it has splits of its own, else none."""
+    for where, entry in _entries(suite):
+        for key in ("sample_rate", "split"):
+            if "splits" not in suite and key in entry:
+                yield f"{where}: {key} is not a suite's to set that has no splits: its stages take the pipeline's"
+            elif "splits" in suite and key not in entry:
+                yield f"{where}: {key} is missing: begin the entry with `<<: *common`, as the others"
+        if "splits" in suite and entry.get("split") not in (None, *suite["splits"]):
+            yield f"{where}.split: there is no split {entry['split']!r}; there are {', '.join(suite['splits'])}"
+
+
+def _question_problems(
+    params: Mapping[str, Any], suite: str, others: Mapping[str, Mapping[str, Any]] | None = None
+) -> Iterator[str]:
+    """What is wrong with the questions; ``others`` are settings of the suites that they may name configs of."""
+    if params.get("questions"):
+        from wavetag import findings
+
+        yield from findings.problems(params, suite, others)
+
+
+def split_of(params: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings of one of a suite's splits: the pipeline's, and in what it differs from them."""
+    return {**params["split"], **params["splits"][name]}
 
 
 def of_a_score(settings: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +213,13 @@ def clip_samples(params: Mapping[str, Any], sample_rate: int) -> int:
 def window_samples(params: Mapping[str, Any], sample_rate: int) -> int:
     """Samples in a window, at a rate in Hz."""
     return clip_samples(params, sample_rate) // params["prepare"]["windows"]
+
+
+def of_config(params: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """Samples in a window of one experiment, at its sample rate."""
+    if config["window"] is None:
+        return window_samples(params, config["sample_rate"])
+    return round(config["window"] * config["sample_rate"])
 
 
 def _defaults_without_effect(params: Mapping[str, Any]) -> Iterator[str]:
@@ -319,17 +387,30 @@ def _too_few_frames(params: Mapping[str, Any]) -> Iterator[str]:
     """Entries whose windows are too short for their front end; the defaults where an entry has it from them."""
     of_defaults = _framing(params["defaults"])
     for name in params["experiments"]:
-        framing = _framing(config(params, name))
-        rate, length, stride, needed = framing
-        window, least = window_samples(params, rate), length + (needed - 1) * stride
-        if window < least:
+        settings = config(params, name)
+        framing = _framing(settings)
+        _, length, stride, needed, _ = framing
+        where = "defaults" if framing == of_defaults else f"experiments.{name}"
+        window, least = of_config(params, settings), length + (needed - 1) * stride
+        if settings["frontend"] != "samples" and window < least:
             yield (
-                f"{'defaults' if framing == of_defaults else f'experiments.{name}'}: length {length} with stride"
-                f" {stride} needs windows of {least} samples or more, for {needed} frames; a window has {window}"
+                f"{where}: length {length} with stride {stride} needs windows of {least} samples or more, for {needed}"
+                f" frames; a window has {window}"
+            )
+        if window > clip_samples(params, settings["sample_rate"]):
+            yield (
+                f"{where}.window: {settings['window']} s is longer than a clip, which is"
+                f" {params['prepare']['clip_seconds']} s (prepare.clip_seconds)"
+            )
+        if settings["filters"] % settings["feature_pool_size"]:
+            yield (
+                f"{where}.feature_pool_size: {settings['filters']} filters are no multiple of"
+                f" {settings['feature_pool_size']}"
             )
 
 
-def _framing(settings: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """Sample rate, length and stride, and how many frames the front end needs."""
-    needed = 1 if settings["frontend"] == "flat" else LEAST_FRAMES
-    return settings["sample_rate"], settings["length"], settings["stride"], needed
+def _framing(settings: Mapping[str, Any]) -> tuple[int, int, int, int, Any]:
+    """Sample rate, length and stride, how many frames the network needs, and the seconds of a window."""
+    few = settings["frontend"] == "flat" or settings["network"] != "trunk"
+    needed = 1 if few else POOL ** settings["conv_layers"]
+    return settings["sample_rate"], settings["length"], settings["stride"], needed, settings["window"]

@@ -30,17 +30,26 @@ def set_environment() -> None:
         os.environ.setdefault("DVC_SITE_CACHE_DIR", str(Path(".dvc/tmp/site").resolve()))
 
 
-def load_settings() -> dict[str, dict[str, Any]]:
+def load_settings() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Settings of the pipeline, under "", and of each suite, under its folder with a slash behind it.
 
-    Raises ``params.ParamsError`` for what cannot be.
+    And, folder -> reason, the suites that cannot be run with the pipeline's settings, or for what is wrong in their own:
+    clips that are too short for them, say, or a sample rate that is not prepared. That is no matter until one is asked
+    for.
+
+    Raises ``params.ParamsError`` for what cannot be in the pipeline's own settings.
     """
     settings = params.load()
     source = Path(settings["dataset"]["source"])
     if params.DOWNLOADS in source.parents:
         source.mkdir(parents=True, exist_ok=True)  # DVC wants every dependency to be there
-    suites = sorted(path.parent for path in Path("suites").glob("*/params.yaml"))
-    return {"": settings, **{f"{folder}/": params.load_suite(folder, settings) for folder in suites}}
+    of_roots, unusable = {"": settings}, {}
+    for path in sorted(Path("suites").glob("*/params.yaml")):
+        try:
+            of_roots[f"{path.parent}/"] = params.load_suite(path.parent, settings)
+        except params.ParamsError as error:
+            unusable[f"{path.parent}/"] = str(error)
+    return of_roots, unusable
 
 
 def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -56,7 +65,7 @@ def source_files(stage: Mapping[str, Any]) -> list[str]:
 def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str = "") -> dict[str, Any]:
     """The settings that a stage depends on: key as in dvc.yaml -> value."""
     values = {}
-    for listed in stage.get("do", stage)["params"]:
+    for listed in stage.get("do", stage).get("params", ()):
         for key in chain(*listed.values()) if isinstance(listed, dict) else [listed]:
             name = key.replace("${key}", item)
             value = settings
@@ -85,8 +94,12 @@ def write_snapshots(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) 
 
 
 def _items(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """What a stage is repeated for: experiments, sample rates; [""] if it is not."""
-    items = {"${experiments}": settings["experiments"], "${prepare.sample_rates}": settings["prepare"]["sample_rates"]}
+    """What a stage is repeated for: experiments, sample rates, splits; [""] if it is not."""
+    items = {
+        "${experiments}": settings["experiments"],
+        "${prepare.sample_rates}": settings["prepare"]["sample_rates"],
+        "${splits}": settings.get("splits", {}),
+    }
     return [str(item) for item in items[stage["foreach"]]] if "foreach" in stage else [""]
 
 

@@ -23,7 +23,7 @@ NAMES = (TRAIN, VALID, TEST)
 TAGGED, ALL, ARTIST_DISJOINT = "tagged", "all", "artist-disjoint"
 VIEWS = (TAGGED, ALL, ARTIST_DISJOINT)
 TEXT_COLUMNS = ("clip_id", "path", "part", "artist", "song", "split")
-COLUMNS = ("row", *TEXT_COLUMNS, "windows", "artist_disjoint")
+COLUMNS = ("row", *TEXT_COLUMNS, "windows", "seconds", "artist_disjoint")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def make(
     parts: Mapping[str, Collection[str]],
     population: str,
     window_samples: int,
+    sample_rate: int,
+    without: Collection[str] = (),
 ) -> Split:
     """Divide the decodable clips by part.
 
@@ -80,6 +82,8 @@ def make(
         population: of train and validation: ``tagged`` keeps clips with at least one tag of the vocabulary, ``all``
             keeps every clip. The test split has every clip.
         window_samples: length of a window. ``windows`` counts those of a clip that are not wholly padding.
+        sample_rate: of the manifest's samples, in Hz. ``seconds`` is how long a clip sounds.
+        without: tags of the vocabulary to leave out. Which clips are kept does not depend on it.
 
     Raises:
         ValueError: a part that stands in two splits; a split without a clip, or without a tagged one.
@@ -101,6 +105,7 @@ def make(
     in_test = (table["split"] == TEST).to_numpy()
     known_artists = set(table.loc[~in_test, "artist"])
     table["windows"] = -(-table["samples"] // window_samples)
+    table["seconds"] = (table["samples"] / sample_rate).round(6)
     table["artist_disjoint"] = (in_test & ~table["artist"].isin(known_artists)).astype(int)
     tagged = labels.any(axis=1)
     for name in NAMES:
@@ -112,8 +117,12 @@ def make(
                 f"split {name} has {of_split.sum()} clips, and none with a tag of the vocabulary:"
                 f" {', '.join(list(words)[:5])}{', …' if len(words) > 5 else ''}"
             )
+    if unknown := sorted(set(without) - set(words)):
+        raise ValueError(f"without: {', '.join(unknown)}: no such tag in the vocabulary {', '.join(words)}")
     kept = tagged | in_test | (population == ALL)
-    return Split(table.loc[kept, list(COLUMNS)].reset_index(drop=True), tuple(words), labels[kept])
+    left = [column for column, tag in enumerate(words) if tag not in without]
+    names = tuple(tag for tag in words if tag not in without)
+    return Split(table.loc[kept, list(COLUMNS)].reset_index(drop=True), names, labels[kept][:, left])
 
 
 def write(path: str | Path, split: Split) -> None:

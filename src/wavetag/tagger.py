@@ -62,6 +62,14 @@ def about(folder: str | Path) -> dict[str, Any]:
         raise ModelError(f"{path}: not valid JSON: {error}") from error
 
 
+def history(folder: str | Path) -> pd.DataFrame:
+    """A row for each seed and epoch of the training. Raises ``ModelError`` if it is not there."""
+    path = Path(folder) / "history.csv"
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file: train this config first")
+    return pd.read_csv(path)
+
+
 def load(folder: str | Path, seed: int, which: str = "best") -> networks.Tagger:
     """The network of one seed, in evaluation mode.
 

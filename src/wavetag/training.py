@@ -12,20 +12,23 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from wavetag import files, networks, processes, scoring
+from wavetag import files, negatives, networks, processes
 from wavetag.splits import Split
 
 SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
+STILL_FALLING = 0.002  # of a validation loss: by how much its last epochs may lie below the others
+BEGUN = 0.55  # validation ROC-AUC that a network passes once it has begun to learn
 
 NOT_FINITE = {"loss": math.nan, "roc_auc": math.nan}  # the scores of predictions that are no longer numbers
 
@@ -41,10 +44,12 @@ class Clips:
     Attributes:
         array: int16 [clips, samples], may be memory-mapped.
         split: which rows of it, with their labels.
+        framing: how clips are cut into windows; None for windows as the split counts them.
     """
 
     array: np.ndarray
     split: Split
+    framing: networks.Framing | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -55,7 +60,9 @@ class Clips:
 
     @cached_property
     def _windows(self) -> np.ndarray:
-        return self.split.clips["windows"].to_numpy(dtype=np.int64)
+        if self.framing is None:
+            return self.split.clips["windows"].to_numpy(dtype=np.int64)
+        return self.framing.counted(self.split.clips["seconds"].to_numpy(), self.array.shape[1])
 
     def samples(self, chosen: np.ndarray) -> torch.Tensor:
         """int16 [chosen, samples]. The array is read in the order of its rows, which a disk prefers."""
@@ -95,54 +102,73 @@ class Fronts:
     """What the trunk sees of each clip: computed at each call, or once where nothing is learned before the trunk.
 
     The spectrogram of a clip is the same in every epoch. Kept, if it fits into ``FRONT_BYTES``, it costs its FFTs once.
+
+    Args:
+        dtype: in which the network takes its products.
     """
 
     def __init__(
         self, network: networks.Tagger, clips: Clips, device: torch.device, dtype: torch.dtype = torch.float32
     ):
         self.network, self.clips, self.device, self.dtype = network, clips, device, dtype
-        size = len(clips) * clips.array.shape[1] // network.window_samples
-        size *= network.frontend.channels * network.frontend.frames * dtype.itemsize
-        keep = not network.frontend.learns and size <= FRONT_BYTES
+        self.given = dtype if network.is_trunk else torch.float32  # other networks' products are cast one by one
+        frontend = network.frontend
+        self.windows = network.framing.count(clips.array.shape[1])
+        size = len(clips) * self.windows * frontend.channels * frontend.frames * self.given.itemsize
+        keep = not frontend.learns and size <= FRONT_BYTES
         self.kept = self._spectrograms(np.arange(len(clips))) if keep else None
 
     @torch.no_grad()
-    def _spectrograms(self, chosen: np.ndarray) -> torch.Tensor:
+    def _spectrograms(self, chosen: np.ndarray, picked: torch.Tensor | None = None) -> torch.Tensor:
         """[chosen, windows, frames, channels], clip by clip, so that what is worked on stays in the cache."""
-        first = self._front(chosen[:1]).transpose(-1, -2)
-        found = first.new_empty((len(chosen), *first.shape[1:]))
-        for place, one in zip(found, batches(chosen, 1), strict=True):
-            place.copy_(self._front(one)[0].transpose(-1, -2))
+        windows = self.windows if picked is None else picked.shape[1]
+        shape = (len(chosen), windows, self.network.frontend.frames, self.network.frontend.channels)
+        found = torch.empty(shape, dtype=self.given, device=self.device)
+        for clip, place in enumerate(found):
+            of_clip = None if picked is None else picked[clip : clip + 1]
+            place.copy_(self._front(chosen[clip : clip + 1], of_clip)[0].transpose(-1, -2))
         return found
 
-    def _front(self, chosen: np.ndarray) -> torch.Tensor:
-        return self.network.front(self.clips.samples(chosen).to(self.device), self.dtype)
+    def _front(self, chosen: np.ndarray, picked: torch.Tensor | None = None) -> torch.Tensor:
+        return self.network.front(self.clips.samples(chosen).to(self.device), self.given, picked)
 
     def expect(self, chosen: np.ndarray) -> None:
         """Say which clips come next."""
         if self.kept is None:
             self.clips.expect(chosen)
 
-    def __call__(self, chosen: np.ndarray) -> torch.Tensor:
-        """[chosen, windows, channels, frames]."""
+    def __call__(self, chosen: np.ndarray, picked: torch.Tensor | None = None) -> torch.Tensor:
+        """[chosen, windows, channels, frames]; of each clip the windows ``picked``, int [chosen, windows], or all."""
         if self.network.frontend.learns:
-            return self._front(chosen)
-        kept = self._spectrograms(chosen) if self.kept is None else self.kept[torch.from_numpy(chosen)]
+            return self._front(chosen, picked)
+        if self.kept is None:
+            return self._spectrograms(chosen, picked).transpose(-1, -2)
+        rows = torch.from_numpy(chosen)
+        kept = self.kept[rows] if picked is None else self.kept[rows[:, None], picked]
         return kept.transpose(-1, -2)
 
 
 @torch.no_grad()
-def predict(network: networks.Tagger, clips: Clips, device: torch.device, fronts: Fronts | None = None) -> np.ndarray:
+def predict(
+    network: networks.Tagger,
+    clips: Clips,
+    device: torch.device,
+    fronts: Fronts | None = None,
+    windows: int | None = None,
+) -> np.ndarray:
     """Tag probabilities of every clip, float32 [clips, tags], the network in evaluation mode.
 
-    A clip's result does not depend on the clips beside it: batch norm and dropout are off.
+    A clip's result does not depend on the clips beside it: batch norm and dropout are off. With ``windows`` it is the
+    mean over so many of its windows, evenly spaced, in place of all.
     """
     network.eval()
-    fronts = fronts or Fronts(network, clips, device)
-    predictions = [
-        network.tag(fronts(chosen), clips.windows(chosen).to(device)).cpu()
-        for chosen in batches(np.arange(len(clips)), 10)
-    ]
+    fronts, predictions = fronts or Fronts(network, clips, device), []
+    for chosen in batches(np.arange(len(clips)), 10):
+        counted, picked = clips.windows(chosen), None
+        if windows is not None:
+            picked = ((torch.arange(windows) + 0.5) / windows * counted[:, None]).long()
+            counted = torch.full_like(counted, windows)
+        predictions.append(network.tag(fronts(chosen, picked), counted.to(device), fronts.dtype).cpu())
     return torch.cat(predictions).numpy()
 
 
@@ -155,38 +181,72 @@ def cross_entropy(labels: np.ndarray, predictions: np.ndarray) -> float:
     return float(-np.mean(labels * positive + (1 - labels) * negative))
 
 
+def mean_roc_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Mean ROC-AUC over the tags with a positive and a negative clip, by ranks; a tie counts half. NaN for no such tag.
+
+    ``scoring`` has the same with weights, for results. Here it stands again so that a change in how results are judged
+    trains nothing anew.
+    """
+    found = []
+    for truth, predicted in zip(labels.T.astype(bool), predictions.T, strict=True):
+        positives, negatives = truth.sum(), (~truth).sum()
+        if positives and negatives:
+            _, place, counts = np.unique(predicted, return_inverse=True, return_counts=True)
+            ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+            found.append((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(np.mean(found)) if found else math.nan
+
+
 def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     """Loss and mean ROC-AUC over the tags that are defined (NaN where no tag is, or a prediction is not a number)."""
     if not np.isfinite(predictions).all():
         return dict(NOT_FINITE)
-    roc_auc = scoring.macro_mean(scoring.roc_auc(labels, predictions))
-    return {"loss": cross_entropy(labels, predictions), "roc_auc": float(roc_auc)}
+    return {"loss": cross_entropy(labels, predictions), "roc_auc": mean_roc_auc(labels, predictions)}
 
 
-class SGD:
-    """Stochastic gradient descent with momentum, by torch's own function.
+class Optimizer:
+    """SGD with momentum, v ← momentum v + gradient, weight ← weight - learning rate v; or Adam (Kingma & Ba 2015).
 
-    ``torch.optim.SGD`` calls it too, but imports torch's compiler first: a second for every process that trains.
+    By torch's own functions; their class ``torch.optim.SGD`` imports torch's compiler first: a second for every process
+    that trains. Weight decay adds a multiple of the weights to the gradient.
     """
 
-    def __init__(self, parameters: Iterable[torch.Tensor], momentum: float):
-        self.parameters, self.momentum = list(parameters), momentum
-        self.velocities: list[torch.Tensor | None] = [None] * len(self.parameters)
+    NAMES = ("sgd", "adam")
+
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], momentum: float, name: str = "sgd", weight_decay: float = 0.0
+    ):
+        if name not in self.NAMES:
+            raise ValueError(f"optimizer {name!r} is unknown; there are {', '.join(self.NAMES)}")
+        self.parameters = [weight for weight in parameters if weight.requires_grad]
+        self.momentum, self.name, self.weight_decay = momentum, name, weight_decay
+        if name == "sgd":
+            self.state = {"velocities": [None] * len(self.parameters)}
+        else:
+            zeros = [[torch.zeros_like(weight) for weight in self.parameters] for _ in range(2)]
+            steps = [torch.zeros(()) for _ in self.parameters]
+            self.state = {"means": zeros[0], "squares": zeros[1], "steps": steps}
 
     def step(self, loss: torch.Tensor, rate: float) -> None:
         """One update, with the gradients of ``loss`` at a learning rate."""
         gradients = list(torch.autograd.grad(loss, self.parameters))
-        settings = {"weight_decay": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False}
+        of_both = {"lr": rate, "weight_decay": self.weight_decay, "maximize": False}
         with torch.no_grad():
-            sgd(self.parameters, gradients, self.velocities, lr=rate, momentum=self.momentum, **settings)
+            if self.name == "sgd":
+                settings = {"momentum": self.momentum, "dampening": 0.0, "nesterov": False}
+                sgd(self.parameters, gradients, self.state["velocities"], **of_both, **settings)
+            else:
+                moments = (self.state["means"], self.state["squares"], [], self.state["steps"])
+                settings = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+                adam(self.parameters, gradients, *moments, **of_both, **settings)
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on besides the weights."""
-        return {"velocities": self.velocities}
+        return dict(self.state)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what ``state_dict`` gave."""
-        self.velocities = list(state["velocities"])
+        self.state = {key: list(values) for key, values in state.items()}
 
 
 def _random_state(device: torch.device) -> list[torch.Tensor]:
@@ -205,7 +265,7 @@ class Training:
     """All that one seed's training is, between two epochs."""
 
     network: networks.Tagger
-    optimizer: SGD
+    optimizer: Optimizer
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_epoch: int = 0
@@ -247,6 +307,15 @@ class Training:
         self.seconds = state["seconds"]
         return True
 
+    def ended(self, config: Mapping[str, Any]) -> bool:
+        """Whether all epochs are done, or as many as ``patience`` went by without a better one."""
+        done, patience = len(self.history), config["patience"]
+        if done >= config["epochs"]:
+            return True
+        key, better = ("valid_roc_auc", max) if config["select"] == "roc_auc" else ("valid_loss", min)
+        values = [epoch[key] for epoch in self.history]
+        return patience is not None and done > 0 and done - 1 - values.index(better(values)) >= patience
+
     def is_best(self, select: str) -> bool:
         """Whether the latest epoch is the one to keep so far, by the rule ``select``."""
         if select == "last" or not self.best:
@@ -262,7 +331,7 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
     digest = hashlib.sha256(json.dumps([dict(config), seed, dict(about), torch.__version__], sort_keys=True).encode())
     for clips in (train, valid):
         digest.update(clips.split.clips["row"].to_numpy().tobytes() + clips.split.labels.tobytes())
-    for module in ("frontends", "networks", "scaling", "scoring", "training"):
+    for module in ("architectures", "frontends", "negatives", "networks", "scaling", "training"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     filename = getattr(train.array, "filename", None)
     if filename is not None:
@@ -276,25 +345,55 @@ def learning_rate(config: Mapping[str, Any], epoch: int) -> float:
     return config["learning_rate"] * config["decay"] ** ((epoch - 1) // config["decay_every"])
 
 
+def converged(losses: Iterable[float], roc_aucs: Iterable[float]) -> bool:
+    """Whether a network's training has come to what it can: by its validation loss and ROC-AUC, an epoch each.
+
+    The last fifth of the epochs, two at least, brought the loss no more than ``STILL_FALLING`` of its value below the
+    lowest before them; and it has begun to learn at all: its ROC-AUC passed ``BEGUN``.
+    """
+    losses, last = list(losses), max(2, len(list(losses)) // 5)
+    if len(losses) <= last or max(roc_aucs) < BEGUN:
+        return False
+    return min(losses[-last:]) > (1 - STILL_FALLING) * min(losses[:-last])
+
+
+def _picked(train: Clips, chosen: np.ndarray, count: int, generator: np.random.Generator) -> torch.Tensor:
+    """``count`` windows of each clip, drawn at random from those that are not wholly padding: int64 [chosen, count]."""
+    windows = train.windows(chosen).numpy()[:, None]
+    return torch.from_numpy((generator.random((len(chosen), count)) * windows).astype(np.int64))
+
+
 def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train: Clips, fronts: Fronts) -> dict:
     """One pass over the training clips in an order drawn from (seed, epoch). Returns the epoch's loss and ROC-AUC."""
     network, optimizer, device = training.network, training.optimizer, fronts.device
     epoch = len(training.history) + 1
-    order = np.random.default_rng([seed, epoch]).permutation(len(train))
-    predicted = np.zeros(train.split.labels.shape, dtype=np.float32)
+    generator = np.random.default_rng([seed, epoch])
+    negative = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
+    order = negative.order(generator)
+    if config["train_windows"] == 1 and len(order) % config["batch_size"] == 1:
+        order = order[:-1]  # batch norm takes no statistics of a single window
+    predicted = np.full(train.split.labels.shape, np.nan, dtype=np.float32)
     network.train()
     for chosen, following in itertools.pairwise([*batches(order, config["batch_size"]), order[:0]]):
         fronts.expect(following)
-        windows, labels = train.windows(chosen).to(device), train.labels(chosen).to(device)
-        predictions = network.tag(fronts(chosen), windows)
+        windows, labels = train.windows(chosen), train.labels(chosen).to(device)
+        picked = None
+        if config["train_windows"]:
+            picked = _picked(train, chosen, config["train_windows"], generator)
+            windows = torch.full_like(windows, config["train_windows"])
+        windows = windows.to(device)
+        predictions = network.tag(fronts(chosen, picked), windows, fronts.dtype)
         of_clips = predictions.detach()
         if of_clips.dim() == 3:  # one prediction a window
             of_clips = networks.mean_over_windows(of_clips, windows)
         predicted[chosen] = of_clips.cpu().numpy()
         if not np.isfinite(predicted[chosen]).all():  # before the loss, which refuses them, on a GPU for good
             return dict(NOT_FINITE)
-        optimizer.step(networks.loss(predictions, windows, labels), learning_rate(config, epoch))
-    return scores(train.split.labels, predicted)
+        weights = negative.weights(chosen)
+        weights = None if weights is None else torch.from_numpy(weights).to(device)
+        optimizer.step(networks.loss(predictions, windows, labels, weights), learning_rate(config, epoch))
+    seen = ~np.isnan(predicted[:, 0])  # all, but where clips are drawn with replacement
+    return scores(train.split.labels[seen], predicted[seen])
 
 
 def run(
@@ -322,7 +421,8 @@ def run(
         checkpoint: a file written after each epoch and taken up at the start, if it is of the same training.
         device: where the network is.
         precision: the type in which the products of a training step are taken, from the samples to the hidden layer.
-            Weights, their updates, and what validation is scored by are float32 in any case.
+            Weights and their updates are float32 in any case, and so is what validation is scored by, but for networks
+            other than the paper's, which cost a thousand times as much.
         report: called after each epoch with its row of the history and the seconds that are left by the look of it.
 
     Returns:
@@ -340,23 +440,24 @@ def run(
         torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
     torch.manual_seed(seed)
     network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
-    training = Training(network, SGD(network.parameters(), config["momentum"]))
+    optimizer = Optimizer(network.parameters(), config["momentum"], config["optimizer"], config["weight_decay"])
+    training = Training(network, optimizer)
+    train, valid = replace(train, framing=network.framing), replace(valid, framing=network.framing)
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
     about |= {"device": device.type, "precision": str(precision)}
     name = fingerprint(config, seed, train, valid, about)
     if checkpoint is not None:
         training.restore(Path(checkpoint), name, device)
-    finished = len(training.history) >= config["epochs"]
-    of_train, of_valid = (
-        (None, None) if finished else (Fronts(network, train, device, precision), Fronts(network, valid, device))
-    )
-    while len(training.history) < config["epochs"]:
+    if not training.ended(config):
+        of_train = Fronts(network, train, device, precision)
+        of_valid = Fronts(network, valid, device, torch.float32 if network.is_trunk else precision)
+    while not training.ended(config):
         started = time.monotonic()
         epoch = len(training.history) + 1
         in_train = train_epoch(training, config, seed, train, of_train)
         if not math.isfinite(in_train["loss"]):
             break
-        in_valid = scores(valid.split.labels, predict(network, valid, device, of_valid))
+        in_valid = scores(valid.split.labels, predict(network, valid, device, of_valid, config["valid_windows"]))
         if not math.isfinite(in_valid["loss"]):
             break
         row = {"seed": seed, "epoch": epoch, "learning_rate": learning_rate(config, epoch)}

@@ -66,7 +66,7 @@ def main() -> None:
         metrics[name] = evaluations.score_views(
             test, predicted[None], evaluate["resamples"], evaluate["seed"], DECIMALS
         )
-        by_tag.append(evaluations.by_tag(test, predicted[None]).assign(model=name))
+        by_tag.append(evaluations.by_tag(test, predicted[None], **evaluate).assign(model=name))
         say(
             f"baseline {name}: ROC-AUC {metrics[name]['roc_auc']:.4f} on {metrics[name]['test_clips']} tagged test"
             f" clips of {settings['dataset']['name']}"

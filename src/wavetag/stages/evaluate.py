@@ -32,23 +32,37 @@ def main() -> None:
     processes.keep_memory()
     about = tagger.about(arguments.model)
     test = splits.read(arguments.split, only=[splits.TEST])
-    of_test = training.Clips(clips.open_array(arguments.clips), test)
     seeds = about["config"]["seeds"]
     loaded = [tagger.load(arguments.model, seed) for seed in seeds]
+    of_test = training.Clips(clips.open_array(arguments.clips), test, loaded[0].framing)
     predictions = np.stack([training.predict(network, of_test, torch.device("cpu")) for network in loaded])
     scores = evaluations.score_views(test, predictions, settings["resamples"], settings["seed"], DECIMALS)
     chosen = [about["chosen_epochs"][str(seed)] for seed in seeds]
+    history = tagger.history(arguments.model)
+    of_seeds = [history[history["seed"] == seed] for seed in seeds]
+    scaling = loaded[0].scaling
     metrics = {
         **scores,
         "parameters": networks.parameters(loaded[0]),
         "epochs": about["config"]["epochs"],
+        "epochs_run": [len(of_seed) for of_seed in of_seeds],
         "chosen_epochs": chosen,
+        "converged": all(training.converged(of_seed["valid_loss"], of_seed["valid_roc_auc"]) for of_seed in of_seeds),
+        "learning_rate": about["config"]["learning_rate"],
+        "tuning": about["tuning"],
+        "split": about["config"].get("split", "main"),
+        "scaling": {
+            "mode": about["config"]["scaling"],
+            "offset": float(scaling.offset),
+            "gain": float(scaling.gain),
+        },
+        "tags": list(test.tags),
         "seeds": len(seeds),
         "dataset": about["dataset"]["name"],
     }
     evaluations.write(arguments.predictions, predictions, metrics)
     files.write_json(arguments.metrics, metrics)
-    files.write_table(arguments.tags, evaluations.by_tag(test, predictions), decimals=DECIMALS)
+    files.write_table(arguments.tags, evaluations.by_tag(test, predictions, **settings), decimals=DECIMALS)
     low, high = metrics["roc_auc_ci"]
     say(
         f"evaluate {about['name']}: ROC-AUC {metrics['roc_auc']:.4f} ({low:.4f} to {high:.4f})"

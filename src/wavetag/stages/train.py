@@ -3,8 +3,8 @@
 import argparse
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ class Job:
     precision: str
 
 
-def train(job: Job, seed: int) -> Any:
-    """Train one seed on one thread, so that its numbers do not depend on how many threads there are."""
+def run(job: Job, config: Mapping[str, Any], seed: int, checkpoint: str, report: Callable[..., None]) -> Any:
+    """One training on one thread, so that its numbers do not depend on how many threads there are."""
     import torch
 
     from wavetag import training
@@ -38,6 +38,41 @@ def train(job: Job, seed: int) -> Any:
     torch.set_num_threads(1)
     array = clips.open_array(job.clips)
     split = splits.read(job.split, only=[splits.TRAIN, splits.VALID])
+    return training.run(
+        config,
+        seed,
+        training.Clips(array, split.only(splits.TRAIN)),
+        training.Clips(array, split.only(splits.VALID)),
+        job.statistics,
+        config["sample_rate"],
+        params.of_config(job.settings, config),
+        checkpoint=job.checkpoints / checkpoint,
+        device=job.device,
+        precision=getattr(torch, job.precision),
+        report=report,
+    )
+
+
+def try_rate(job: Job, rate: float) -> float | None:
+    """Best validation ROC-AUC of the first seed, trained for a while at a learning rate; None where that diverged."""
+    from wavetag import training
+
+    config = {**job.config, "learning_rate": rate, "epochs": job.config["tune_epochs"], "patience": None}
+
+    def report(row: dict[str, float], seconds_left: float) -> None:
+        progress = f"epoch {row['epoch']} of {config['epochs']}, ROC-AUC {row['valid_roc_auc']:.3f} (valid)"
+        say(f"train {job.name}: learning rate {rate:g} tried, {progress}")
+
+    try:
+        tried = run(job, config, job.config["seeds"][0], f"rate_{rate:g}.pt", report)
+    except training.Diverged:
+        say(f"train {job.name}: learning rate {rate:g} tried, not a finite loss")
+        return None
+    return max(row["valid_roc_auc"] for row in tried.history)
+
+
+def train(job: Job, seed: int) -> Any:
+    """Train one seed."""
     seeds = job.config["seeds"]
     after = len(seeds) - 1 - seeds.index(seed)
 
@@ -51,29 +86,81 @@ def train(job: Job, seed: int) -> Any:
             f" about {int(left // 60)}:{int(left % 60):02d} left"
         )
 
-    return training.run(
-        job.config,
-        seed,
-        training.Clips(array, split.only(splits.TRAIN)),
-        training.Clips(array, split.only(splits.VALID)),
-        job.statistics,
-        job.config["sample_rate"],
-        params.window_samples(job.settings, job.config["sample_rate"]),
-        checkpoint=job.checkpoints / f"seed_{seed}.pt",
-        device=job.device,
-        precision=getattr(torch, job.precision),
-        report=report,
+    return run(job, job.config, seed, f"seed_{seed}.pt", report)
+
+
+def at_best_rate(job: Job, processes: int) -> tuple[Job, dict[str, float | None]]:
+    """The job at the best of the learning rates that it is to try first, and what each came to."""
+    rates = job.config["tune"]
+    if not rates:
+        return job, {}
+    found = dict(zip(rates, each(try_rate, job, rates, processes), strict=True))
+    if all(value is None for value in found.values()):
+        raise ValueError(f"train {job.name}: the loss was not a finite number at any of the learning rates {rates}")
+    best = max(rates, key=lambda rate: -1.0 if found[rate] is None else found[rate])
+    say(f"train {job.name}: learning rate {best:g} was the best of {len(rates)} by validation")
+    tried = {f"{rate:g}": value for rate, value in found.items()}
+    return replace(job, config={**job.config, "learning_rate": best}), tried
+
+
+def each(of_one: Callable[[Job, Any], Any], job: Job, items: Sequence[Any], processes: int) -> Iterator[Any]:
+    """What ``of_one`` gives for each item, in order; each is kept in its checkpoint as soon as it is done."""
+    if processes <= 1:
+        yield from map(partial(of_one, job), items)
+        return
+    with pool(processes, "spawn") as workers:
+        yield from workers.map(partial(of_one, job), items)
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """What training reads and writes, as arguments."""
+    parser.add_argument("--clips", type=Path, required=True, help="array of the prepared clips")
+    parser.add_argument("--split", type=Path, required=True, help="table of the split")
+    parser.add_argument("--statistics", type=Path, required=True, help="statistics of the training clips")
+    parser.add_argument("--model", type=Path, required=True, help="folder for the networks, to write")
+    parser.add_argument("--curves", type=Path, required=True, help="loss and ROC-AUC by epoch, to write")
+    parser.add_argument("--timings", type=Path, help="seconds an epoch, to write")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=Path(".checkpoints"), help="where to keep what is unfinished"
     )
 
 
-def train_all(job: Job, processes: int) -> Iterator[Any]:
-    """The trainings of all seeds, in order; each is kept in its checkpoint as soon as it is done."""
-    seeds = job.config["seeds"]
-    if processes <= 1:
-        yield from map(partial(train, job), seeds)
-        return
-    with pool(processes, "spawn") as workers:
-        yield from workers.map(partial(train, job), seeds)
+def train_all(name: str, config: dict[str, Any], settings: dict[str, Any], paths: argparse.Namespace) -> None:
+    """Train every seed of a config and write what ``paths`` (``add_paths``) asks for."""
+    statistics = files.read_json(paths.statistics)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products do not repeat
+
+    from wavetag import tagger
+
+    checkpoints = paths.checkpoints / name
+    with devices.lease(devices.available()) as device:
+        precision = devices.precision(config["precision"], device)
+        where = (paths.clips, paths.split, statistics, checkpoints)
+        job = Job(name, config, settings, *where, device, precision)
+        processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
+        dataset = settings["dataset"]["name"]
+        seeds = f"{len(config['seeds'])} seeds, {processes} at a time"
+        say(f"train {name}: {dataset}, on {device} in {precision}, {seeds}")
+        job, tried = at_best_rate(job, processes)
+        config = job.config
+        trainings = dict(zip(config["seeds"], each(train, job, config["seeds"], processes), strict=True))
+    about = {
+        "name": name,
+        "dataset": {"name": settings["dataset"]["name"]},
+        "config": config,
+        "tags": list(splits.read(paths.split, only=[splits.TRAIN]).tags),
+        "sample_rate": config["sample_rate"],
+        "window_samples": params.of_config(settings, config),
+        "statistics": statistics,
+        "precision": precision,
+        "tuning": tried,
+    }
+    history = tagger.write(paths.model, about, trainings)
+    files.write_table(paths.curves, tagger.curves(history), decimals=tagger.HISTORY_DECIMALS)
+    if paths.timings:
+        seconds = {str(seed): [round(epoch, 3) for epoch in training.seconds] for seed, training in trainings.items()}
+        files.write_json(paths.timings, {"device": device, "precision": precision, "seconds_by_epoch": seconds})
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 @stage
@@ -82,50 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="of the experiment")
     parser.add_argument("--suite", type=Path, help="folder of the suite, if the experiment is in one")
-    parser.add_argument("--clips", type=Path, required=True, help="array of the prepared clips")
-    parser.add_argument("--split", type=Path, required=True, help="table of the split")
-    parser.add_argument("--statistics", type=Path, required=True, help="statistics of the training clips")
-    parser.add_argument("--model", type=Path, required=True, help="folder for the networks, to write")
-    parser.add_argument("--curves", type=Path, required=True, help="loss and ROC-AUC by epoch, to write")
-    parser.add_argument("--timings", type=Path, required=True, help="seconds an epoch, to write")
-    parser.add_argument(
-        "--checkpoints", type=Path, default=Path(".checkpoints"), help="where to keep what is unfinished"
-    )
+    add_paths(parser)
     arguments = parser.parse_args()
     settings = params.load()
     if arguments.suite:
         settings = params.load_suite(arguments.suite, settings)
-    config = params.config(settings, arguments.name)
-    statistics = files.read_json(arguments.statistics)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products do not repeat
-
-    from wavetag import tagger
-
-    with devices.lease(devices.available()) as device:
-        checkpoints = arguments.checkpoints / arguments.name
-        precision = devices.precision(config["precision"], device)
-        where = (arguments.clips, arguments.split, statistics, checkpoints)
-        job = Job(arguments.name, config, settings, *where, device, precision)
-        processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
-        dataset = settings["dataset"]["name"]
-        seeds = f"{len(config['seeds'])} seeds, {processes} at a time"
-        say(f"train {arguments.name}: {dataset}, on {device} in {precision}, {seeds}")
-        trainings = dict(zip(config["seeds"], train_all(job, processes), strict=True))
-    about = {
-        "name": arguments.name,
-        "dataset": {"name": settings["dataset"]["name"]},
-        "config": config,
-        "tags": list(splits.read(arguments.split, only=[splits.TRAIN]).tags),
-        "sample_rate": config["sample_rate"],
-        "window_samples": params.window_samples(settings, config["sample_rate"]),
-        "statistics": statistics,
-        "precision": precision,
-    }
-    history = tagger.write(arguments.model, about, trainings)
-    files.write_table(arguments.curves, tagger.curves(history), decimals=tagger.HISTORY_DECIMALS)
-    seconds = {str(seed): [round(epoch, 3) for epoch in training.seconds] for seed, training in trainings.items()}
-    files.write_json(arguments.timings, {"device": device, "precision": precision, "seconds_by_epoch": seconds})
-    shutil.rmtree(checkpoints, ignore_errors=True)
+        arguments.checkpoints /= arguments.suite  # two suites may have experiments of one name
+    train_all(arguments.name, params.config(settings, arguments.name), settings, arguments)
 
 
 if __name__ == "__main__":
