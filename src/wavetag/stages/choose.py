@@ -1,0 +1,54 @@
+"""choose: the best training of each search, by its validation score."""
+
+import argparse
+from pathlib import Path
+
+from wavetag import files, params, search
+from wavetag.stages import say, stage
+
+DECIMALS = 6
+
+
+@stage
+def main() -> None:
+    """List what was tried, and write a config for each search to be trained from every seed and tested."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suite", type=Path, required=True, help="folder of the suite")
+    parser.add_argument("--trials", type=Path, required=True, help="folder with the trainings of the searches")
+    parser.add_argument("--study", type=Path, required=True, help="folder with the trials of the study's workers")
+    parser.add_argument("--chosen", type=Path, required=True, help="folder for the chosen configs, to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="folder for trials.csv, study.csv, importance.json")
+    arguments = parser.parse_args()
+    settings = params.load_suite(arguments.suite, params.load())
+    path = arguments.suite / "params.yaml"
+    search.check(settings, path)
+    plan = search.read_study(path, settings)
+
+    from wavetag import study
+
+    attempts = [files.read_json(arguments.trials / f"{name}.json") for name in settings["experiments"]]
+    chosen = {}
+    for name in search.SEARCHES:
+        best = search.best([one for one in attempts if one["search"] == name], f"search {name}")
+        chosen[name] = (best["name"], best, best["config"])
+    workers = [files.read_json(arguments.study / f"worker_{worker}.json") for worker in plan.workers]
+    trials = study.merged(workers, plan.trials)
+    complete = [{**one, "diverged": False} for one in trials if one["state"] == study.COMPLETE]
+    best = search.best(complete, "the study")
+    chosen[search.STUDY] = (f"trial {best['trial']}", best, plan.config_of(best["params"], settings["defaults"]))
+    importances = study.importances(plan, trials)
+
+    seeds = settings["defaults"]["seeds"]
+    for name, (of, best, config) in chosen.items():
+        about = {"name": f"chosen_{name}", "search": name, "of": of, "valid_roc_auc": best["valid_roc_auc"]}
+        files.write_json(arguments.chosen / f"{name}.json", {**about, "config": {**config, "seeds": seeds}})
+        say(f"choose: {name}: {of}, ROC-AUC {best['valid_roc_auc']:.4f} on the validation clips")
+    of = {name for name, _, _ in chosen.values()}
+    listed = search.listed(attempts, of)
+    files.write_table(arguments.metrics / "trials.csv", listed, decimals=DECIMALS)
+    files.write_table(arguments.metrics / "study.csv", study.listed(trials, of), decimals=DECIMALS)
+    files.write_json(arguments.metrics / "importance.json", files.rounded(importances, DECIMALS))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
