@@ -359,6 +359,21 @@ def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_pa
             "a suite has a section experiments and may have",
         ),
         ("", "a suite has a section experiments and may have"),
+        ("experiments:\n  one: {split: other}\n", "experiments.one: split is not a suite's to set that has no splits"),
+        ("splits: {main: {}}\nexperiments:\n  one: {sample_rate: 12000}\n", "experiments.one: split is missing"),
+        (
+            "splits: {main: {}}\nexperiments:\n  one: {sample_rate: 12000, split: mian}\n",
+            "experiments.one.split: there is no split 'mian'; there are main",
+        ),
+        (
+            "splits: {main: {part: 3}}\nexperiments:\n  one: {sample_rate: 12000, split: main}\n",
+            "unknown key 'part'",
+        ),
+        ("experiments:\n  one: {filters: 30, feature_pool_size: 4}\n", "30 filters are no multiple of 4"),
+        ("experiments:\n  one: {window: 30}\n", "30 s is longer than a clip, which is 29.125 s"),
+        ("experiments:\n  one: {overlap: 1}\n", "experiments.one.overlap: 1 is not allowed"),
+        ("experiments:\n  one: {conv_layers: 4}\n", "needs windows of 65536 samples or more, for 256 frames"),
+        ("experiments:\n  one: {select: last, patience: 3}\n", "patience 3 with select last keeps an epoch"),
     ],
 )
 def test_a_wrong_suite_is_refused(tmp_path, text, expected):
@@ -373,7 +388,7 @@ def test_a_default_that_no_entry_takes_is_refused_as_without_effect(tmp_path):
     settings["defaults"]["epochs"] += 1
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(settings))
-    with pytest.raises(params.ParamsError, match=r"defaults\.epochs: 11 has no effect, each entry .* says 10 itself"):
+    with pytest.raises(params.ParamsError, match=r"defaults\.epochs: 21 has no effect, each entry .* says 20 itself"):
         params.load(path, SCHEMA)
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from wavetag import figures, files, params, scaling, search, search_figures, splits, study
+from wavetag import figures, files, params, scaling, search, search_figures, splits, study, training
 from wavetag.stages import choose as choose_stage
 from wavetag.stages import search_results
 
@@ -69,7 +69,7 @@ def without_seconds(found):
 
 
 def test_an_attempt_is_scored_as_the_training_that_it_is(tiny_prepared):
-    found = attempt(tiny_prepared, {}, without_test(tiny_prepared.split))
+    found = attempt(tiny_prepared, {"select": "loss"}, without_test(tiny_prepared.split))
     rows = found["history"]
     kept = min(rows, key=lambda row: row["valid_loss"])
     assert found["kept_epoch"] == kept["epoch"]
@@ -108,8 +108,9 @@ def test_what_diverges_is_a_result(tiny_prepared):
     json.dumps(found, allow_nan=False)
 
 
-def test_a_stopped_training_did_not_diverge(tiny_prepared):
+def test_a_stopped_training_did_not_diverge(tiny_prepared, monkeypatch):
     """Without a better epoch for `patience` epochs it ends; so it does here, as nothing is learned at this rate."""
+    monkeypatch.setattr(training, "BEGUN", 0.0)  # else patience would not begin
     config = {"learning_rate": 1e-12, "epochs": 6, "patience": 2}
     found = attempt(tiny_prepared, config, without_test(tiny_prepared.split))
     assert found["epochs"] < 6

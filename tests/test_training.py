@@ -13,7 +13,7 @@ from torch.nn import functional
 from conftest import DEFAULTS
 from wavetag import frontends, networks, scaling, scoring, splits, training
 
-CONFIG = DEFAULTS | {"filters": 8, "learning_rate": 0.02, "momentum": 0.9, "epochs": 3}
+CONFIG = DEFAULTS | {"filters": 8, "learning_rate": 0.02, "momentum": 0.9, "epochs": 3, "select": "loss"}
 torch.set_num_threads(1)
 
 
@@ -466,31 +466,71 @@ def test_frozen_filters_stay_as_they_begin(tiny_prepared):
     assert not torch.allclose(tuned, frozen)
 
 
-def test_training_ends_when_validation_has_stood_still_for_so_long(tiny_prepared):
-    trained = run(tiny_prepared, {"epochs": 12, "patience": 2, "learning_rate": 1e-12})
-    assert len(trained.history) == 3  # nothing is learned: the first epoch stays the best, to within rounding
-    assert len(run(tiny_prepared, {"epochs": 4, "patience": 4}).history) == 4
+def ended(losses, roc_aucs, **settings):
+    """Whether a training with these validation scores, an epoch each, has come to its end."""
+    history = [{"valid_loss": loss, "valid_roc_auc": auc} for loss, auc in zip(losses, roc_aucs, strict=True)]
+    config = CONFIG | {"epochs": 9, "patience": 2} | settings
+    return training.Training(torch.nn.Linear(1, 1), None, history).ended(config)
 
 
-def test_a_training_that_has_ended_early_is_not_taken_up_again(tiny_prepared, tmp_path):
-    settings = {"epochs": 12, "patience": 2, "learning_rate": 1e-12}
+def test_training_ends_when_validation_has_stood_still_for_so_long():
+    assert not ended([0.5, 0.4, 0.41], [0.6, 0.7, 0.7])
+    assert ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8])
+    assert not ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8], select="roc_auc")
+    assert not ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8], patience=None)
+    assert ended([0.5] * 9, [0.5] * 9)  # all epochs are done
+    assert not ended([], [])
+
+
+def test_patience_begins_once_the_network_has_begun_to_learn():
+    assert not ended([0.3] * 6, [0.5, 0.52, 0.51, 0.5, 0.5, 0.54])
+    assert ended([0.3] * 6, [0.5, 0.52, 0.51, 0.5, 0.5, 0.56])
+
+
+def test_a_training_that_has_ended_early_is_not_taken_up_again(tiny_prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "BEGUN", 0.0)
+    settings = {
+        "epochs": 12,
+        "patience": 2,
+        "learning_rate": 1e-12,
+    }  # nothing is learned: the first epoch stays the best
     first = run(tiny_prepared, settings, checkpoint=tmp_path / "seed.pt")
+    assert len(first.history) == 3
     again = run(tiny_prepared, settings, checkpoint=tmp_path / "seed.pt")
     assert again.history == first.history
 
 
+def of_epochs(losses, roc_auc=0.6):
+    return pd.DataFrame({"valid_loss": losses, "valid_roc_auc": roc_auc})
+
+
+FLAT, FALLING = [0.5, 0.4, 0.3] + [0.3] * 17, list(np.linspace(0.5, 0.3, 20))
+
+
 @pytest.mark.parametrize(
-    ("losses", "roc_aucs", "expected"),
+    ("losses", "settings", "expected"),
     [
-        ([0.5, 0.4, 0.3, 0.29, 0.3, 0.31, 0.3, 0.3, 0.3, 0.3], [0.6], True),
-        ([0.5, 0.4, 0.3, 0.29, 0.28, 0.27, 0.26, 0.25, 0.24, 0.23], [0.6], False),  # still falling
-        ([0.5, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2999], [0.6], True),  # by less than matters
-        ([0.3] * 10, [0.51], False),  # it has not begun
-        ([0.3, 0.3], [0.6], False),  # too few to tell
+        (FLAT, {}, True),
+        (FALLING, {}, False),
+        ([*FLAT[:-1], 0.2999], {}, True),  # it falls by less than matters
+        (FLAT[:19], {"epochs": 19}, False),  # too few epochs to tell
+        (FLAT[:8], {"patience": 4}, True),  # patience ended it
+        ([*np.linspace(0.5, 0.3, 40), *[0.31] * 8], {"patience": 8, "epochs": 60}, True),
+        ([*np.linspace(0.5, 0.3, 40), *[0.31] * 7, 0.2], {"patience": 8, "epochs": 60}, False),  # chosen by ROC-AUC
+        (FLAT[:8], {}, False),  # it broke off
     ],
 )
-def test_a_network_has_converged_when_its_validation_loss_no_longer_falls(losses, roc_aucs, expected):
-    assert training.converged(losses, roc_aucs) is expected
+def test_a_network_has_converged_when_its_validation_loss_no_longer_falls(losses, settings, expected):
+    config = CONFIG | {"epochs": 20, "patience": None} | settings
+    assert training.converged(of_epochs(losses), config) is expected
+    assert not training.converged(of_epochs(losses, roc_auc=0.51), config), "it has not begun to learn"
+
+
+def test_a_training_that_broke_off_has_diverged():
+    config = CONFIG | {"epochs": 20, "patience": 3}
+    assert training.diverged(of_epochs([0.3, 0.2, 0.21]), config)
+    assert not training.diverged(of_epochs([0.3, 0.2, 0.21, 0.2, 0.2]), config)  # patience ended it
+    assert not training.diverged(of_epochs(FALLING), config)
 
 
 def test_windows_are_drawn_from_those_that_hold_audio():

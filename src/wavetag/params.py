@@ -147,16 +147,10 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
             f"{path}: takes clips at {', '.join(map(str, missing))} Hz, which are not prepared: add to"
             f" prepare.sample_rates in params.yaml, which has {', '.join(map(str, prepared['sample_rates']))}"
         )
-    others = {"report": params, **_beside(Path(folder))} if "/" in str(suite.get("questions")) else None
-    problems = [*_impossible(merged), *_question_problems(merged, Path(folder).name, others)]
+    problems = [*_impossible(merged), *_question_problems(merged, Path(folder).name)]
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return merged
-
-
-def _beside(folder: Path) -> dict[str, Any]:
-    """What the suites beside one hold, unchecked: name -> settings."""
-    return {path.parent.name: read_yaml(path) for path in folder.parent.glob("*/params.yaml") if path.parent != folder}
 
 
 def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
@@ -171,14 +165,12 @@ def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}.split: there is no split {entry['split']!r}; there are {', '.join(suite['splits'])}"
 
 
-def _question_problems(
-    params: Mapping[str, Any], suite: str, others: Mapping[str, Mapping[str, Any]] | None = None
-) -> Iterator[str]:
-    """What is wrong with the questions; ``others`` are settings of the suites that they may name configs of."""
+def _question_problems(params: Mapping[str, Any], suite: str) -> Iterator[str]:
+    """What is wrong with the questions, but for configs of other suites: those are missed when they are wanted."""
     if params.get("questions"):
         from wavetag import findings
 
-        yield from findings.problems(params, suite, others)
+        yield from findings.problems(params, suite)
 
 
 def split_of(params: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -189,7 +181,7 @@ def split_of(params: Mapping[str, Any], name: str) -> dict[str, Any]:
 def of_a_score(settings: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """All settings that an experiment's scores depend on: two scores with the same ones are of the same thing."""
     prepare = {key: settings["prepare"][key] for key in ("clip_seconds", "windows")}
-    sections = {key: settings[key] for key in ("dataset", "split", "evaluate")}
+    sections = {key: settings[key] for key in ("dataset", "split", "splits", "evaluate") if key in settings}
     return {**sections, "prepare": prepare, "experiment": dict(config)}
 
 
@@ -379,6 +371,13 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
         for name in names:
             if name not in params["experiments"]:
                 yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
+    for name in params["experiments"]:
+        settings = config(params, name)
+        if settings["select"] == "last" and settings["patience"] is not None:
+            yield (
+                f"experiments.{name}: patience {settings['patience']} with select last keeps an epoch that is so many"
+                " past the best; with patience, select loss or roc_auc"
+            )
     yield from _defaults_without_effect(params)
     yield from dict.fromkeys(_too_few_frames(params))
 

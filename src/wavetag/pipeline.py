@@ -33,8 +33,8 @@ def set_environment() -> None:
 def load_settings() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Settings of the pipeline, under "", and of each suite, under its folder with a slash behind it.
 
-    And, folder -> reason, the suites that cannot be run with the pipeline's settings, or for what is wrong in their own:
-    clips that are too short for them, say, or a sample rate that is not prepared. That is no matter until one is asked
+    And, folder -> reason, the suites that cannot be run, with the pipeline's settings or for what is wrong in their
+    own: clips that are too short for them, say, or a sample rate that is not prepared. It matters once one is asked
     for.
 
     Raises ``params.ParamsError`` for what cannot be in the pipeline's own settings.

@@ -151,7 +151,7 @@ def _next(study: optuna.Study, plan: Plan, worker: int, lock: Path) -> optuna.Tr
     """
     with _locked(lock):
         counted = [one for one in study.get_trials(deepcopy=False) if one.state != TrialState.FAIL]
-        taken = {one.user_attrs["place"] for one in counted}
+        taken = {one.user_attrs["place"] for one in counted if "place" in one.user_attrs}  # not of one just drawn
         place = next(place for place in itertools.count() if place not in taken)
         if place >= plan.trials:
             return None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
@@ -29,6 +30,7 @@ SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
 STILL_FALLING = 0.002  # of a validation loss: by how much its last epochs may lie below the others
 BEGUN = 0.55  # validation ROC-AUC that a network passes once it has begun to learn
+LEAST_EPOCHS, LEAST_LAST = 20, 5  # of a training, and at its end, to tell whether its loss still falls
 
 NOT_FINITE = {"loss": math.nan, "roc_auc": math.nan}  # the scores of predictions that are no longer numbers
 
@@ -308,13 +310,19 @@ class Training:
         return True
 
     def ended(self, config: Mapping[str, Any]) -> bool:
-        """Whether all epochs are done, or as many as ``patience`` went by without a better one."""
+        """Whether all epochs are done, or as many as ``patience`` went by without a better one.
+
+        Patience begins once the network has begun to learn, ``BEGUN``: raw audio may take ten epochs to.
+        """
         done, patience = len(self.history), config["patience"]
         if done >= config["epochs"]:
             return True
+        begun = any(epoch["valid_roc_auc"] >= BEGUN for epoch in self.history)
+        if patience is None or not begun:
+            return False
         key, better = ("valid_roc_auc", max) if config["select"] == "roc_auc" else ("valid_loss", min)
         values = [epoch[key] for epoch in self.history]
-        return patience is not None and done > 0 and done - 1 - values.index(better(values)) >= patience
+        return done - 1 - values.index(better(values)) >= patience
 
     def is_best(self, select: str) -> bool:
         """Whether the latest epoch is the one to keep so far, by the rule ``select``."""
@@ -345,16 +353,34 @@ def learning_rate(config: Mapping[str, Any], epoch: int) -> float:
     return config["learning_rate"] * config["decay"] ** ((epoch - 1) // config["decay_every"])
 
 
-def converged(losses: Iterable[float], roc_aucs: Iterable[float]) -> bool:
-    """Whether a network's training has come to what it can: by its validation loss and ROC-AUC, an epoch each.
+def learned(history: pd.DataFrame) -> bool:
+    """Whether a network has begun to learn at all: its validation ROC-AUC, an epoch each, passed ``BEGUN``."""
+    return bool((history["valid_roc_auc"] >= BEGUN).any())
 
-    The last fifth of the epochs, two at least, brought the loss no more than ``STILL_FALLING`` of its value below the
-    lowest before them; and it has begun to learn at all: its ROC-AUC passed ``BEGUN``.
+
+def converged(history: pd.DataFrame, config: Mapping[str, Any]) -> bool:
+    """Whether a network's training has come to what it can: its validation loss has stopped falling.
+
+    Its last epochs brought the loss no more than ``STILL_FALLING`` of its value below the lowest before them. The last
+    epochs are those of ``patience`` where that ended the training; else a fifth of all, five at least, of twenty at
+    least: fewer say nothing. And it has begun to learn. One that diverged has not converged.
+
+    Args:
+        history: of one seed, a row an epoch.
+        config: its settings.
     """
-    losses, last = list(losses), max(2, len(list(losses)) // 5)
-    if len(losses) <= last or max(roc_aucs) < BEGUN:
+    losses, last = history["valid_loss"].to_numpy(), config["patience"]
+    if len(losses) == config["epochs"]:
+        last = max(LEAST_LAST, len(losses) // 5) if len(losses) >= LEAST_EPOCHS else None
+    if last is None or len(losses) <= last or not learned(history):
         return False
-    return min(losses[-last:]) > (1 - STILL_FALLING) * min(losses[:-last])
+    return bool(losses[-last:].min() > (1 - STILL_FALLING) * losses[:-last].min())
+
+
+def diverged(history: pd.DataFrame, config: Mapping[str, Any]) -> bool:
+    """Whether a training broke off because its loss was no longer a number: neither all its epochs nor patience."""
+    rows = history[["valid_loss", "valid_roc_auc"]].to_dict("records")
+    return not Training(None, None, rows).ended(config)
 
 
 def _picked(train: Clips, chosen: np.ndarray, count: int, generator: np.random.Generator) -> torch.Tensor:
@@ -370,7 +396,7 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
     generator = np.random.default_rng([seed, epoch])
     negative = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
     order = negative.order(generator)
-    if config["train_windows"] == 1 and len(order) % config["batch_size"] == 1:
+    if 1 in (config["train_windows"], fronts.windows) and len(order) % config["batch_size"] == 1:
         order = order[:-1]  # batch norm takes no statistics of a single window
     predicted = np.full(train.split.labels.shape, np.nan, dtype=np.float32)
     network.train()
