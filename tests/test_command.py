@@ -1,7 +1,9 @@
 """The command ``wavetag``: what it prints and writes, its exit statuses, and what it says when something is wrong."""
 
 import errno
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
-from wavetag import clips, command, figures, files, params, splits, tags
+from wavetag import clips, command, figures, files, findings, params, splits, tags
 from wavetag.datasets import layout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +63,7 @@ def prepared(folder):
     array[4, 3] = 101
     array.flush()
     chosen = table[:5].assign(split=["train", "train", "valid", "test", "test"], windows=length // window)
+    chosen["seconds"] = length / RATE
     labels = np.array(LABELS, dtype=np.uint8)
     splits.write(SPLIT, splits.Split(chosen.assign(artist_disjoint=0)[list(splits.COLUMNS)], TAGS, labels))
     return folder
@@ -136,7 +140,7 @@ def replace_setting(before, after):
 
 def test_describe_shows_another_sample_rate_with_the_same_split(prepared, quick, capsys):
     """A clip that at the usual rate ends at a window's edge has a sample more at the other: one window more."""
-    replace_setting("sample_rates: [12000]", "sample_rates: [12000, 16000]")
+    assert params.load()["prepare"]["sample_rates"] == [RATE, 16_000]
     manifest = clips.read_manifest(PREPARED / "manifest.tsv")
     length, window = params.clip_samples(params.load(), 16_000), params.window_samples(params.load(), 16_000)
     manifest.loc[manifest["status"] == clips.OK, "samples"] = length
@@ -159,7 +163,7 @@ def test_describe_shows_another_sample_rate_with_the_same_split(prepared, quick,
 
 def test_a_sample_rate_that_is_not_prepared_is_refused_with_those_that_are(prepared, capsys):
     assert command.main(["describe", "--sample-rate", "8000"]) == 1
-    assert error_of(capsys) == "wavetag describe: --sample-rate 8000: prepare.sample_rates has 12000"
+    assert error_of(capsys) == "wavetag describe: --sample-rate 8000: prepare.sample_rates has 12000, 16000"
 
 
 def test_what_is_prepared_of_one_dataset_is_not_shown_as_another(prepared, capsys):
@@ -229,8 +233,8 @@ def test_use_prints_what_changed_and_what_is_asked_for_now(folder, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "defaults.seeds: [0, 1, 2] -> [3]",
         "params.yaml has these settings now:",
-        "minitune from src/minitune, vocabulary merged50, 12000 Hz, scaling minmax; experiments: 14, epochs: 10,"
-        " seeds: 3",
+        "minitune from src/minitune, vocabulary merged50, 12000 and 16000 Hz, scaling minmax; experiments: 14,"
+        " epochs: 20, seeds: 3",
     ]
     assert command.main(["use", "defaults.seeds=[3]"]) == 0
     assert capsys.readouterr().out.startswith("params.yaml had these settings already:\nminitune from")
@@ -248,6 +252,141 @@ def test_use_away_from_the_top_folder_is_an_error(tmp_path, monkeypatch, capsys,
     monkeypatch.chdir(tmp_path)
     assert command.main(words) == 1
     assert "this is run from the repository's top folder" in error_of(capsys)
+
+
+# wavetag findings
+
+
+def entry(ask, verdict="better", group="all of it"):
+    """A finding as findings.json has it, as far as it is printed."""
+    short = f"{ask} Yes: raw_bn .678 ± .014 against base .585 ± .006, +.093 [+.071, +.115] mean ROC-AUC."
+    return {"ask": ask, "group": group, "verdict": verdict, "short": short, "sentence": short}
+
+
+@pytest.fixture
+def found(folder):
+    """Questions of the tables and of a suite, answered; another suite has not been run."""
+    (folder / "suites").mkdir()
+    asked = {"first": "Does it help, and would it help as much if it were asked at some length?", "second": "And else?"}
+    questions = [
+        {"ask": asked["first"], "group": "all of it", "one": "raw_bn", "other": "base"},
+        {"ask": asked["second"], "group": "the rest", "one": "mel", "other": "base"},
+    ]
+    settings = yaml.safe_load(Path("params.yaml").read_text())
+    files.write_text("params.yaml", yaml.safe_dump({**settings, "questions": questions}))
+    suite_questions = [{"ask": "Is 20 better?", "group": "epochs", "one": "more", "other": "report/base"}]
+    for name in ("done", "waiting"):
+        suite = {"experiments": {"more": {"epochs": 20}}, "questions": suite_questions}
+        files.write_text(f"suites/{name}/params.yaml", yaml.safe_dump(suite))
+    write_found(asked)
+    return folder
+
+
+def write_found(asked):
+    root = params.load()
+    suites = {"report": root, "done": params.load_suite("suites/done", root)}
+
+    def settings_of(suite, name):
+        return params.of_a_score(suites[suite], params.config(suites[suite], name))
+
+    def content(suite, entries):
+        of_groups = findings.digests(suites[suite]["questions"], suite, settings_of)
+        groups = [{"name": name, "heading": f"Told of {name}", "of": of} for name, of in of_groups.items()]
+        return {"dataset": "minitune", "suite": suite, "groups": groups, "findings": entries, "unanswered": []}
+
+    tables = [entry(asked["first"]), entry(asked["second"], "within noise", "the rest")]
+    files.write_json(command.FINDINGS, content("report", tables))
+    done = content("done", [entry("Is 20 better?", "worse", "epochs")])
+    files.write_json("suites/done/results.json", {"configs": {}, "findings": done})
+
+
+def test_findings_are_printed_by_suite_and_group_with_what_has_not_been_run(found, capsys):
+    assert command.main(["findings"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line and not line.startswith(" ")] == ["report", "done", "waiting"]
+    assert "  All of it" in lines and "  Told of all of it." in lines and "  Epochs" in lines
+    assert sum("+.093 [+.071, +.115]" in line for line in lines) == 3
+    assert all(line.endswith("mean ROC-AUC.") for line in lines if "+.093" in line)  # piped: a line each
+    assert lines[lines.index("waiting") + 1] == "  Not run yet: `snakemake --cores 4 waiting` runs it."
+    assert "\x1b" not in "".join(lines)
+
+
+def test_findings_wrap_on_a_terminal(found, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert command.main(["findings", "report"]) == 0
+    out = capsys.readouterr().out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
+    assert out != plain
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "+.093 [+.071, +.115]" in " ".join(plain.split())
+
+
+def test_findings_of_some_suites_and_groups_are_printed(found, capsys):
+    assert command.main(["findings", "done"]) == 0
+    assert "report" not in capsys.readouterr().out
+    assert command.main(["findings", "--group", "REST"]) == 0
+    out = capsys.readouterr().out
+    assert "And else?" in out and "Does it help" not in out and "Is 20" not in out
+
+
+def test_findings_as_json_have_all_their_numbers(found, capsys):
+    assert command.main(["findings", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told) == ["report", "done", "waiting"]
+    assert told["done"]["findings"] == [entry("Is 20 better?", "worse", "epochs")]
+    assert told["waiting"]["missing"] == ["Not run yet: `snakemake --cores 4 waiting` runs it."]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["findings", "opne"], "there is no suite 'opne'; there are report, done, waiting"),
+        (["findings", "done", "--group", "xyz"], "--group xyz: no group of done has this in its name"),
+    ],
+)
+def test_a_suite_or_group_that_is_not_there_is_named(found, capsys, words, told):
+    assert command.main(words) == 1
+    assert error_of(capsys) == f"wavetag findings: {told}"
+
+
+def test_findings_of_other_settings_or_questions_are_not_shown_as_those_of_now(found, capsys):
+    text = Path("params.yaml").read_text()
+    changed = yaml.safe_load(text)
+    changed["experiments"]["mel"]["epochs"] = 99
+    files.write_text("params.yaml", yaml.safe_dump(changed))
+    assert command.main(["findings"]) == 0
+    out = capsys.readouterr().out
+    assert "And else?" not in out and "Does it help" in out and "Is 20" in out
+    told = "Of other questions or settings than are set now: the rest. `snakemake --cores 4 all` makes them anew."
+    assert told in out
+    changed["experiments"]["base"]["epochs"] = 99  # which the suite's question names too
+    files.write_text("params.yaml", yaml.safe_dump(changed))
+    assert command.main(["findings"]) == 0
+    out = capsys.readouterr().out
+    assert "Does it help" not in out and "Is 20" not in out
+    assert "than are set now: epochs. `snakemake --cores 4 done` makes them anew." in out
+
+
+@pytest.mark.parametrize("content", ['{"findings": 3, "groups": []}', '{"groups": [{}], "findings": []}'])
+def test_findings_that_are_not_as_the_pipeline_writes_them_are_named(found, capsys, content):
+    command.FINDINGS.write_text(content)
+    assert command.main(["findings", "report"]) == 1
+    assert error_of(capsys).startswith(f"wavetag findings: {command.FINDINGS}: not as the pipeline writes it")
+
+
+def test_a_suite_whose_clips_are_not_prepared_says_so(found, capsys):
+    common = {"sample_rate": 22050, "split": "main"}
+    suite = {"common": common, "splits": {"main": {}}, "experiments": {"more": common}}
+    files.write_text("suites/waiting/params.yaml", yaml.safe_dump(suite))
+    assert command.main(["findings", "waiting"]) == 0
+    assert "takes clips at 22050 Hz, which are not prepared" in capsys.readouterr().out
+
+
+def test_a_suite_that_asks_nothing_says_so(found, capsys):
+    files.write_text("suites/waiting/params.yaml", yaml.safe_dump({"experiments": {"more": {"epochs": 20}}}))
+    assert command.main(["findings", "waiting"]) == 0
+    assert "Nothing is asked" in capsys.readouterr().out
 
 
 def test_before_anything_is_prepared_the_first_missing_file_and_its_maker_are_named(folder, capsys):

@@ -6,7 +6,7 @@ import is imported by what is run, so that ``wavetag --help`` is there at once.
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from wavetag.stages import status
 MADE_BY = "`snakemake --cores 4 all` (or `make all`) makes it"
 REPORT = Path("reports/dataset")
 SPLIT = Path("data/split/split.tsv")
+SUITES = Path("suites")
+FINDINGS = Path("metrics/findings/findings.json")
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -107,7 +109,7 @@ def _check_dataset(manifest: Any, split: Any, path: Path, asked: dict[str, Any])
     parts = {part: chosen[part] for part in splits.NAMES}
     # which windows a clip has is `measured`'s to check
     try:
-        made = splits.make(manifest, annotations, chosen["vocabulary"], parts, chosen["population"], window_samples=1)
+        made = splits.make(manifest, annotations, chosen["vocabulary"], parts, chosen["population"], 1, 1)
     except ValueError as error:
         raise DatasetError(f"split in params.yaml: {error}") from error
     if made.tags != split.tags:
@@ -174,7 +176,95 @@ def _use(arguments: argparse.Namespace) -> None:
     print(settings.summary(params.load()))
 
 
-SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {"describe": describe, "use": use}
+def findings(parser: argparse.ArgumentParser) -> Run:
+    """Print what was found out: the questions of the report's tables and of the suites, answered, with intervals."""
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help="a suite, or `report` for the report's tables; without any, all"
+    )
+    parser.add_argument("--group", metavar="TEXT", help="only groups of questions with this text in their name")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON, with all their numbers")
+    return _findings
+
+
+def _findings(arguments: argparse.Namespace) -> None:
+    import json
+
+    from wavetag import findings, params
+
+    root = params.load()
+    there = [findings.REPORT, *(path.parent.name for path in sorted(SUITES.glob("*/params.yaml")))]
+    for name in arguments.suites:
+        if name not in there:
+            raise ValueError(f"there is no suite {name!r}; there are {', '.join(there)}")
+    wanted = list(dict.fromkeys(arguments.suites)) or there
+    told = {name: _findings_of(name, root) for name in wanted}
+    if arguments.group is not None:
+        told = {name: _of_group(content, arguments.group) for name, content in told.items()}
+        if not any(content["groups"] or content["missing"] for content in told.values()):
+            raise ValueError(f"--group {arguments.group}: no group of {', '.join(wanted)} has this in its name")
+    if arguments.json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for name, content in told.items():
+        findings.show(name, content, content["missing"])
+
+
+def _findings_of(name: str, root: dict[str, Any]) -> dict[str, Any]:
+    """A suite's groups, findings and unanswered questions, as far as they are of the settings of now, and what is not.
+
+    Args:
+        name: of the suite, or ``findings.REPORT``.
+        root: the pipeline's settings.
+    """
+    from wavetag import files, findings, params
+
+    nothing = {"groups": [], "findings": [], "unanswered": []}
+
+    @cache
+    def settings_of(suite: str) -> dict[str, Any]:
+        return root if suite == findings.REPORT else params.load_suite(SUITES / suite, root)
+
+    def config_settings(suite: str, config: str) -> dict[str, Any]:
+        return findings.score_settings(settings_of(suite), config)
+
+    try:
+        questions = settings_of(name).get("questions") or []
+        digests = findings.digests(questions, name, config_settings)
+    except params.ParamsError as error:
+        return {**nothing, "missing": [_sentence(line) for line in str(error).splitlines()]}
+    if not questions:
+        return {**nothing, "missing": ["Nothing is asked: its settings have no `questions`."]}
+    path = FINDINGS if name == findings.REPORT else SUITES / name / "results.json"
+    content = files.read_json(path) if path.is_file() else {}
+    content = content if name == findings.REPORT else content.get("findings")
+    if not content:
+        return {**nothing, "missing": [f"Not run yet: {findings.made_by(name)} runs it."]}
+    try:
+        now = findings.of_now(content, digests)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not as the pipeline writes it ({error!r}): {findings.made_by(name)}") from error
+    stale = now.pop("stale")
+    of_others = "Of other questions or settings than are set now: " + "; ".join(stale)
+    return {**now, "missing": [f"{of_others}. {findings.made_by(name)} makes them anew."] if stale else []}
+
+
+def _of_group(content: dict[str, Any], text: str) -> dict[str, Any]:
+    """What of some findings is of groups with a text in their name."""
+    names = [group["name"] for group in content["groups"] if text.casefold() in group["name"].casefold()]
+    kept = {key: [one for one in content[key] if one["group"] in names] for key in ("findings", "unanswered")}
+    groups = [group for group in content["groups"] if group["name"] in names]
+    return {"groups": groups, **kept, "missing": content["missing"]}
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
+    "describe": describe,
+    "findings": findings,
+    "use": use,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

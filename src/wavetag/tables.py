@@ -3,6 +3,7 @@
 Ours are of the dataset that stands in the heading. The published ones are MagnaTagATune's.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,16 @@ import pandas as pd
 
 from wavetag import params, published, scoring, splits
 from wavetag.evaluations import Evaluation
+from wavetag.findings import difference, figure, is_generated, vocabulary
 
 OTHER_VIEWS = {"all": splits.ALL, "artist_disjoint": splits.ARTIST_DISJOINT}  # end of a column's name -> test view
 SCORES = ("roc_auc", "average_precision", *(f"roc_auc_{view}" for view in OTHER_VIEWS))
 SCORE_COLUMNS = tuple(f"{score}{end}" for score in SCORES for end in ("", "_sd", "_ci_low", "_ci_high"))
 NETWORK_COLUMNS = ("frontend", "length", "stride", "batch_norm", "dropout")
+COMPARED = (
+    *("contrast", "difference", "low", "high", "low_alone", "high_alone", "sd", "sd_seeds"),
+    *("seeds_known", "converged", "shown"),
+)
 BASELINES = {
     "loudness": "linear model on loudness",
     "mel_statistics": "linear model on the mel spectrum's mean and sd",
@@ -53,6 +59,7 @@ def table(
     evaluations: Mapping[str, Evaluation],
     published_rows: Mapping[str, published.Published],
     others: Mapping[str, Mapping[str, Any]],
+    marks: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row a config, then one for each other model that was scored on the same test clips.
 
@@ -62,6 +69,7 @@ def table(
         evaluations: of every config in ``names``.
         published_rows: name -> published numbers.
         others: name -> metrics, of linear models and the ceiling.
+        marks: name -> word, as ``within_noise_of_best`` gives them.
     """
     rows = []
     for name in names:
@@ -73,11 +81,12 @@ def table(
                 **{key: config[key] for key in NETWORK_COLUMNS},
                 **score_columns(metrics),
                 "parameters": metrics["parameters"],
+                "within_noise": (marks or {}).get(name),
                 **published_rows.get(name, published.Published())._asdict(),
             }
         )
     rows += [{"config": BASELINES.get(name, name), **score_columns(metrics)} for name, metrics in others.items()]
-    columns = ["config", *NETWORK_COLUMNS, *SCORE_COLUMNS, "parameters", *published.Published._fields]
+    columns = ["config", *NETWORK_COLUMNS, *SCORE_COLUMNS, "parameters", "within_noise", *published.Published._fields]
     frame = pd.DataFrame(rows, columns=columns)
     for column in ("length", "stride", "parameters"):
         frame[column] = frame[column].astype("Int64")
@@ -90,6 +99,95 @@ def waiting(name: str, config: Mapping[str, Any], command: str) -> dict[str, Any
     return row | published.REGULARISATION.get(name, published.Published())._asdict()
 
 
+def own_settings(settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """In what a config differs from the defaults and, in a suite, from what all its configs begin with, as text."""
+    usual = settings["defaults"] | (settings.get("common") or {})
+    own = {key: value for key, value in config.items() if value != usual.get(key)}
+    return settings_text(own) or "–"
+
+
+def settings_text(values: Mapping[str, Any]) -> str:
+    """Settings on a line."""
+    return ", ".join(f"{key}: {_setting(value)}" for key, value in values.items())
+
+
+def _setting(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else _plain(value)
+
+
+def suite_table(
+    suite: str,
+    settings: Mapping[str, Any],
+    configs: Mapping[str, Mapping[str, Any]],
+    evaluations: Mapping[str, Evaluation],
+    marks: Mapping[str, str],
+) -> pd.DataFrame:
+    """One row for each config of a suite that is scored.
+
+    Args:
+        suite: its name.
+        settings: of the suite, as ``params.load_suite`` gives them.
+        configs: name -> settings of the config, in order, with every default filled in.
+        evaluations: of every config.
+        marks: name -> word, as ``within_noise_of_best`` gives them.
+    """
+    rows = []
+    for name, config in configs.items():
+        metrics = evaluations[name].metrics
+        rows.append(
+            {
+                "config": name,
+                "differs": own_settings(settings, config),
+                "parameters": metrics["parameters"],
+                **score_columns(metrics),
+                "clip_roc_auc": metrics["clip_roc_auc"],
+                "clip_roc_auc_sd": metrics["clip_roc_auc_sd"],
+                "epochs_run": _by_seed(metrics["epochs_run"]),
+                "chosen_epochs": _by_seed(metrics["chosen_epochs"]),
+                "seeds": metrics["seeds"],
+                "converged": "converged" if metrics["converged"] else "not converged",
+                "within_noise": marks[name],
+                "published": str(published.of(suite, name) or "") or None,
+            }
+        )
+    columns = ["config", "differs", "parameters", *SCORE_COLUMNS, "clip_roc_auc", "clip_roc_auc_sd"]
+    columns += ["epochs_run", "chosen_epochs", "seeds", "converged", "within_noise", "published"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _by_seed(values: Sequence[int]) -> str:
+    """Each seed's number, once if it is the same for all."""
+    return str(values[0]) if len(set(values)) == 1 else ", ".join(map(str, values))
+
+
+def suite_heading(settings: Mapping[str, Any], split: Mapping[str, splits.Split], suite: str) -> str:
+    """What stands above a suite's table.
+
+    Args:
+        settings: of the suite.
+        split: name -> all clips of the split, for each that its configs are trained on.
+        suite: its name.
+    """
+    dataset = settings["dataset"]["name"]
+    lines = [
+        f"Suite {suite} on {dataset}: mean over the defined tags and over seeds ± the seeds' standard deviation, [95 %"
+        " bootstrap interval, artists resampled]; with 3 seeds or fewer the standard deviation is indicative.",
+    ]
+    if settings.get("common"):
+        differing = {key: value for key, value in settings["common"].items() if value != settings["defaults"].get(key)}
+        lines.append(f"In place of the pipeline's defaults every config has {settings_text(differing) or 'nothing'}.")
+    for name, clips in split.items():
+        words, test = vocabulary(settings, name), clips.only(splits.TEST)
+        counts = {view: int(test.view(view).sum()) for view in splits.VIEWS}
+        lines.append(
+            f"Split {name}: {words if isinstance(words, str) else f'{len(words)} listed tags'}"
+            f" ({len(clips.only(splits.TRAIN))} clips to train, {len(clips.only(splits.VALID))} to validate);"
+            f" test views: tagged {counts[splits.TAGGED]} clips (meant where no view is named), all"
+            f" {counts[splits.ALL]}, artist-disjoint {counts[splits.ARTIST_DISJOINT]}."
+        )
+    return "\n".join([*lines, NOISE, *_of_generated(dataset)])
+
+
 def comparisons(
     pairs: Iterable[tuple[str, str]],
     evaluations: Mapping[str, Evaluation],
@@ -98,14 +196,15 @@ def comparisons(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Paired differences, and batch norm x dropout with its interaction, artists resampled.
+    """Paired differences, and batch norm x dropout with its interaction; artists and seeds resampled together.
 
     An interaction is both - batch norm - dropout + neither: above zero the two give more together than apart
     ("synergistic" is the report's word). An effect of one is the mean over the other's two levels.
 
-    Columns: ``low`` and ``high``, the 95 % interval for these trained networks (the choice of clips); ``sd``, its
-    standard error; ``sd_seeds``, the standard error that is due to the choice of seeds; ``shown``, whether it
-    is more than 1.96 times both together, as it must be to speak of the configs and not of these networks.
+    Columns: ``low`` and ``high``, the 95 % interval, simultaneous over all rows; ``low_alone`` and ``high_alone``, that
+    of each row by itself; ``sd``, the standard error that is due to the choice of artists, and ``sd_seeds``, to that of
+    seeds; ``seeds_known``, whether every config has two seeds or more (else the row is about these trained networks);
+    ``converged``, whether every config has; ``shown``, whether the simultaneous interval excludes zero.
     """
     terms = {f"{one} - {other}": {one: 1, other: -1} for one, other in pairs}
     for frontend, cells in FACTORIAL.items():
@@ -114,15 +213,68 @@ def comparisons(
             terms[f"{frontend}: batch norm"] = {norm: 0.5, neither: -0.5, both: 0.5, dropout: -0.5}
             terms[f"{frontend}: dropout"] = {dropout: 0.5, neither: -0.5, both: 0.5, norm: -0.5}
             terms[f"{frontend}: interaction"] = {both: 1, norm: -1, dropout: -1, neither: 1}
-    predictions = {name: evaluation.predictions for name, evaluation in evaluations.items()}
-    results = scoring.contrasts(truth, predictions, terms, artists, resamples, seed)
-    variances = {name: scoring.variance_over_seeds(truth, of_seeds) for name, of_seeds in predictions.items()}
+    if not terms:
+        return pd.DataFrame(columns=list(COMPARED))
+    needed = {name for factors in terms.values() for name in factors}
+    predictions = {name: evaluations[name].predictions for name in evaluations if name in needed}
+    compared = scoring.compare(truth, predictions, terms, artists, resamples, seed)
     rows = []
-    for label, result in results.items():
-        of_seeds = sum(factor**2 * variances[name] for name, factor in terms[label].items()) ** 0.5
-        spread = 1.96 * (result["sd"] ** 2 + of_seeds**2) ** 0.5
-        rows.append({"contrast": label, **result, "sd_seeds": of_seeds, "shown": abs(result["difference"]) > spread})
-    return pd.DataFrame(rows, columns=["contrast", "difference", "low", "high", "sd", "sd_seeds", "shown"])
+    for label, result in compared.items():
+        row = {
+            "contrast": label,
+            "difference": result["difference"],
+            "low": result["low_all"],
+            "high": result["high_all"],
+            "low_alone": result["low"],
+            "high_alone": result["high"],
+            "sd": result["se_artists"],
+            "sd_seeds": result["se_seeds"],
+            "seeds_known": all(len(predictions[name]) > 1 for name in terms[label]),
+            "converged": all(evaluations[name].metrics["converged"] for name in terms[label]),
+            "shown": excludes_zero(result["low_all"], result["high_all"]),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COMPARED))
+
+
+def excludes_zero(low: float, high: float) -> bool:
+    """Whether an interval lies on one side of zero; one that is not known does not."""
+    return bool(low > 0 or high < 0)
+
+
+def within_noise_of_best(
+    names: Sequence[str], evaluations: Mapping[str, Evaluation], test: splits.Split, resamples: int, seed: int
+) -> dict[str, str]:
+    """Which configs cannot be told from the best one, on the tagged test clips: name -> a word.
+
+    Each is compared with the best of those that have converged; the intervals hold for all of them at once. The words
+    are ``best``, ``yes`` (its interval with the best reaches zero), ``no``, and ``not converged``, of which nothing is
+    said.
+
+    Args:
+        names: of configs with the same tags.
+        evaluations: of them, on all test clips.
+        test: the test clips, all of them.
+        resamples, seed: as in ``scoring.compare``.
+    """
+    words = {name: "not converged" for name in names if not evaluations[name].metrics["converged"]}
+    rest = [name for name in names if name not in words]
+    if rest:
+        best = max(rest, key=lambda name: _or_lowest(evaluations[name].metrics["roc_auc"]))
+        words[best] = "best"
+        terms = {name: {best: 1, name: -1} for name in rest if name != best}
+        tagged = test.view(splits.TAGGED)
+        predictions = {name: evaluations[name].where(tagged).predictions for name in rest}
+        part = test.where(tagged)
+        artists = part.clips["artist"].to_numpy()
+        compared = scoring.compare(part.labels, predictions, terms, artists, resamples, seed) if terms else {}
+        for name, result in compared.items():
+            words[name] = "no" if excludes_zero(result["low_all"], result["high_all"]) else "yes"
+    return {name: words[name] for name in names}
+
+
+def _or_lowest(score: float | None) -> float:
+    return -math.inf if score is None else score
 
 
 def comparisons_by_view(
@@ -151,19 +303,25 @@ def comparisons_by_view(
 
 
 def readable_comparisons(frame: pd.DataFrame) -> pd.DataFrame:
-    """``comparisons_by_view`` for reading: a row a contrast, three columns a view."""
+    """``comparisons_by_view`` for reading: a row a contrast, two columns a view."""
     shown = {"difference of mean ROC-AUC (ours)": list(dict.fromkeys(frame["contrast"]))}
     for view, rows in frame.groupby("view", sort=False):
         records = rows.to_dict("records")
-        shown[f"{view} [95 %, artists resampled]"] = [
-            "–" if pd.isna(row["difference"]) else f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        shown[f"{view} [95 %, simultaneous]"] = [
+            "–" if pd.isna(row["difference"]) else difference(row["difference"], row["low"], row["high"])
             for row in records
         ]
-        shown[f"{view}: standard error by seeds"] = [_figure(row["sd_seeds"]) for row in records]
-        shown[f"{view}: beyond both chances"] = [
-            "–" if pd.isna(row["difference"]) else _plain(row["shown"]) for row in records
-        ]
+        shown[f"{view}: beyond chance"] = [_beyond(row) for row in records]
     return pd.DataFrame(shown)
+
+
+def _beyond(row: Mapping[str, Any]) -> str:
+    """Whether a difference is shown, in a word or two."""
+    if pd.isna(row["difference"]):
+        return "–"
+    if not row["converged"]:
+        return "not converged"
+    return _plain(row["shown"]) + ("" if row["seeds_known"] else ", these networks")
 
 
 def undefined_tags(test: splits.Split) -> dict[str, list[str]]:
@@ -203,36 +361,34 @@ def heading(settings: Mapping[str, Any], clips: Mapping[str, int], test: splits.
             for name, missing in undefined.items()
         )
         lines.append(f"A tag that every clip of a view has, or none, has no score there: {without}.")
-    if dataset == "minitune":
-        lines.append(
-            "minitune is generated music. Its numbers are not MagnaTagATune's: the columns headed 'published' are, and"
-            " can be compared with ours in their order only."
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_of_generated(dataset)])
 
 
-def _figure(value: Any, decimals: int = 3) -> str:
-    """A score as papers print it: without the zero before the point."""
-    if pd.isna(value):
-        return "–"
-    text = f"{value:.{decimals}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+def _of_generated(dataset: str) -> list[str]:
+    if not is_generated(dataset):
+        return []
+    return [
+        "minitune is generated music. Its numbers are not MagnaTagATune's: the columns headed 'published' are, and can"
+        " be compared with ours in their order only."
+    ]
 
 
 def score(row: Mapping[str, Any], name: str) -> str:
     """A score with its spread, as in ``.781 ± .004 [.760, .801]``."""
     if pd.isna(row.get(name)):
         return "–"
-    spread = "" if pd.isna(row[f"{name}_sd"]) else f" ± {_figure(row[f'{name}_sd'])}"
-    interval = f" [{_figure(row[f'{name}_ci_low'])}, {_figure(row[f'{name}_ci_high'])}]"
-    return _figure(row[name]) + spread + interval
+    spread = "" if pd.isna(row[f"{name}_sd"]) else f" ± {figure(row[f'{name}_sd'])}"
+    if pd.isna(row.get(f"{name}_ci_low")):
+        return figure(row[name]) + spread
+    interval = f" [{figure(row[f'{name}_ci_low'])}, {figure(row[f'{name}_ci_high'])}]"
+    return figure(row[name]) + spread + interval
 
 
 def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """A table for reading: the columns asked for, a score and its spread in one cell, a dash where nothing is known."""
     shown = {}
     for column, title in columns.items():
-        if column in SCORES:
+        if column in (*SCORES, "clip_roc_auc"):
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
         elif column in frame:
             shown[title] = ["–" if pd.isna(value) else _plain(value) for value in frame[column]]
@@ -254,6 +410,7 @@ TITLES = {
         "average_precision": "average precision, tagged (ours)",
         "roc_auc_all": "ROC-AUC, all (ours)",
         "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
+        "within_noise": "within noise of the best",
         "report": "report (published)",
         "paper": "paper, raw (published)",
         "paper_mel": "paper, mel (published)",
@@ -268,10 +425,37 @@ TITLES = {
         "average_precision": "average precision, tagged (ours)",
         "roc_auc_all": "ROC-AUC, all (ours)",
         "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
+        "within_noise": "within noise of the best",
         "report": "report (published)",
         "paper": "paper (published)",
     },
+    "suite": {
+        "config": "config",
+        "differs": "differs from the defaults in",
+        "parameters": "parameters",
+        "roc_auc": "ROC-AUC, tagged (ours)",
+        "average_precision": "average precision, tagged (ours)",
+        "clip_roc_auc": "ROC-AUC of a clip's tags (ours)",
+        "roc_auc_all": "ROC-AUC, all (ours)",
+        "roc_auc_artist_disjoint": "ROC-AUC, artist-disjoint (ours)",
+        "epochs_run": "epochs run",
+        "chosen_epochs": "epoch chosen",
+        "seeds": "seeds",
+        "converged": "converged",
+        "within_noise": "within noise of the best",
+        "published": "published, MagnaTagATune",
+    },
 }
+COMPARISONS = (
+    "Intervals: 95 %, simultaneous over all rows of a test view; artists and seeds resampled together. Beyond chance:"
+    " whether the interval excludes zero; with a config of one seed that is about these trained networks alone. Of a"
+    " config that has not converged there are numbers and no verdict."
+)
+NOISE = (
+    "Within noise of the best: whether the 95 % interval of the difference to the best config of the table that has"
+    " converged reaches zero (tagged test clips; artists and seeds resampled; simultaneous over the table). Of a config"
+    " that has not converged it is not said."
+)
 
 
 def markdown(title: str, above: str, frame: pd.DataFrame, below: str = "") -> str:

@@ -19,12 +19,12 @@ def flat_rows(results: dict[str, Any], suite: dict[str, Any], settings: dict[str
     Scores of another dataset, or of other settings, are none: they are kept in git and may be older than what is
     set now.
     """
-    names = list(suite["experiments"])
+    names, scores = list(suite["experiments"]), results.get("configs", {})
     now = {name: params.of_a_score(settings, params.config(suite, name)) for name in names}
     measured = {
-        name: evaluations.Evaluation(None, results[name])
+        name: evaluations.Evaluation(None, scores[name])
         for name in names
-        if name in results and results[name].get("settings") == now[name]
+        if name in scores and scores[name].get("settings") == now[name]
     }
     rows = [
         tables.table([name], suite, measured, published.REGULARISATION, {})
@@ -77,9 +77,11 @@ def main() -> None:
     evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz") for name in names}
     others = {name: metrics for name, metrics in files.read_json(arguments.baselines).items() if metrics}
 
-    first = tables.table(settings["tables"]["table1"], settings, evaluated, published.RAW, others)
+    rows = {table: settings["tables"][table] for table in ("table1", "table2")}
+    marks = {table: tables.within_noise_of_best(rows[table], evaluated, test, **settings["evaluate"]) for table in rows}
+    first = tables.table(rows["table1"], settings, evaluated, published.RAW, others, marks["table1"])
     first["paper_mel"] = first["config"].map(published.PAPER_MEL)
-    second = tables.table(settings["tables"]["table2"], settings, evaluated, published.REGULARISATION, others)
+    second = tables.table(rows["table2"], settings, evaluated, published.REGULARISATION, others, marks["table2"])
     flat = flat_rows(
         files.read_json(arguments.flat / "results.json"), params.load_suite(arguments.flat, settings), settings
     )
@@ -88,11 +90,17 @@ def main() -> None:
     compared = tables.comparisons_by_view(pairs, evaluated, test, **settings["evaluate"])
 
     above = tables.heading(settings, counts, test, len(settings["defaults"]["seeds"]))
-    below = what_shows(evaluated, test, settings["evaluate"]) if {"base", "raw_bn"} <= set(names) else ""
+    below = [tables.NOISE]
+    below += [what_shows(evaluated, test, settings["evaluate"])] if {"base", "raw_bn"} <= set(names) else []
+    flat_below = "The flat spectrogram's configs are a suite's, and are not compared here."
     pages = {
-        "table1": (first, "Table I: length and stride of the strided convolution, raw audio", below),
-        "table2": (second, "Table II: spectrograms and raw audio, batch norm and dropout", below),
-        "comparisons": (compared, "Differences between configs, on the same test clips", ""),
+        "table1": (first, "Table I: length and stride of the strided convolution, raw audio", "\n".join(below)),
+        "table2": (
+            second,
+            "Table II: spectrograms and raw audio, batch norm and dropout",
+            "\n".join([below[0], flat_below, *below[1:]]),
+        ),
+        "comparisons": (compared, "Differences between configs, on the same test clips", tables.COMPARISONS),
     }
     for name, (frame, title, after) in pages.items():
         files.write_table(arguments.out / f"{name}.csv", frame, decimals=DECIMALS)
