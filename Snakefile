@@ -1,18 +1,36 @@
 # The pipeline, from a dataset to the tables. Settings: params.yaml. What each stage runs: dvc.yaml.
 #
-#   snakemake --cores 4 all     the report's tables and figures
+#   snakemake --cores 4 all     the report's tables, figures and findings, and the page that shows them (`report`)
 #   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
 #   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
 #   snakemake --cores 4 long    some of the configs with 30 epochs
+#   snakemake --cores 4 paper   the paper's tables and figures, with its settings
+#   snakemake --cores 4 search  learning rate and momentum, batch sizes, early stopping, a tuned spectrogram network
+#   snakemake --cores 4 bridge  from the report's score to the paper's, one factor at a time
+#   snakemake --cores 4 open    what both left open
 
 
 configfile: "params.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/results.smk"
+
+
+if "suites/search/" in SETTINGS:
+
+    include: "workflow/rules/search.smk"
+
+else:
+
+    rule search:
+        input:
+            suite("search"),
 
 
 rule all:
@@ -25,18 +43,33 @@ rule all:
 
 rule flat:
     input:
-        networks_of("suites/flat/"),
-        rules.publish.output,
+        suite("flat"),
 
 
 rule scale:
     input:
-        networks_of("suites/scale/"),
+        suite("scale"),
 
 
 rule long:
     input:
-        networks_of("suites/long/"),
+        suite("long"),
+
+
+rule paper:
+    input:
+        suite("paper"),
+        "suites/paper/reports/filters",
+
+
+rule bridge:
+    input:
+        suite("bridge"),
+
+
+rule open:
+    input:
+        suite("open"),
 
 
 onsuccess:

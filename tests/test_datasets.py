@@ -73,7 +73,7 @@ def train_and_score(clone: Path, source: Path) -> splits.Split:
     assert "minitune" not in table
     assert "artist-disjoint" in table
     assert "Nothing to be done" in run(clone, "snakemake", "--cores", "2", "all")
-    assert (clone / "reports/index.html").is_file()
+    assert (clone / "reports/page/index.html").is_file()
     return splits.read(clone / "data/split/split.tsv")
 
 

@@ -19,7 +19,7 @@ ONLY_IN = {
     "audio": {"prepare"},
     "clips": TABLES,
     "datasets/layout": {*TABLES, "report"},
-    "tags": {"acquire", "split", "baseline"},
+    "tags": {"acquire", "split", "baseline", "findings"},
 }
 
 
@@ -112,7 +112,7 @@ def closure(module: str) -> set[str]:
     modules, waiting = set(), {module}
     while waiting:
         modules |= waiting
-        waiting = set().union(*(imported(name) for name in waiting)) - modules
+        waiting = set().union(*(imported(name) for name in waiting - CARRIERS)) - modules
     return modules
 
 

@@ -74,6 +74,7 @@ def copy(tmp_path_factory) -> Path:
         params["defaults"] |= {"epochs": 1, "seeds": [0, 1]}
         params["experiments"] = {name: {**params["defaults"], **entry} for name, entry in CONFIGS.items()}
         params["tables"] = {"table1": ["base"], "table2": ["linear_bn", "base"]}
+        params["questions"] = [{"ask": "Does a spectrogram help?", "one": "linear_bn", "other": "base"}]
 
     change(folder, miniature)
     run(folder, "git", "init", "-q")
@@ -100,10 +101,13 @@ def test_one_command_gives_the_tables(finished):
     assert "linear_bn" in table and "base" in table
     assert "minitune is generated music" in table
     assert "flat (not run yet: snakemake --cores 4 flat)" in table
+    findings = json.loads((finished / "metrics/findings/findings.json").read_text())["findings"]
+    assert [finding["one"]["name"] for finding in findings] == ["linear_bn"]
+    assert "Does a spectrogram help?" in run(finished, "wavetag", "findings", "report")
     base = json.loads((finished / "metrics/base.json").read_text())
     assert base["parameters"] == 55_422
     assert base["roc_auc_ci"][0] <= base["roc_auc"] <= base["roc_auc_ci"][1]
-    assert (finished / "reports/index.html").is_file()
+    assert (finished / "reports/page/index.html").is_file()
 
 
 def test_a_second_run_does_nothing(finished):
@@ -131,10 +135,13 @@ def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(fi
     untouched = (finished / "models/linear_bn/history.csv").stat().st_mtime_ns
     change(finished, lambda params: params["experiments"]["base"].update(momentum=0.5))
     planned = jobs(run(finished, "snakemake", "-n", "--quiet", "rules", "--", "all"))
-    assert planned == {"all": 1, "train": 1, "evaluate": 1, "aggregate": 1, "figures": 1, "report": 1}
+    assert planned == {
+        "all": 1,
+        **dict.fromkeys(("train", "evaluate", "aggregate", "findings", "figures", "report"), 1),
+    }
     output = run(finished, "dvc", "repro")
     ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
-    assert sorted(ran) == sorted(["train@base", "evaluate@base", "aggregate", "figures", "report"])
+    assert sorted(ran) == sorted(["train@base", "evaluate@base", "aggregate", "findings", "figures", "report"])
     assert ran[:2] == ["train@base", "evaluate@base"] and ran[-1] == "report"
     assert (finished / "models/linear_bn/history.csv").stat().st_mtime_ns == untouched
     assert "roc_auc" in run(finished, "dvc", "metrics", "diff")

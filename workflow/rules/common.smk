@@ -6,12 +6,13 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from wavetag import findings as answers
 from wavetag import params as settings_file
 from wavetag import pipeline
 
 pipeline.set_environment()
 try:
-    SETTINGS = pipeline.load_settings()
+    SETTINGS, UNUSABLE = pipeline.load_settings()
 except settings_file.ParamsError as error:
     raise WorkflowError(str(error))
 if config != SETTINGS[""]:
@@ -61,6 +62,46 @@ def of_rate(pattern):
     return of_experiment
 
 
+def split_of(wildcards):
+    """The table of the split that an experiment takes."""
+    suite = SETTINGS[wildcards.root]
+    if "splits" not in suite:
+        return "data/split/split.tsv"
+    return f"{wildcards.root}data/splits/{suite['experiments'][wildcards.name]['split']}/split.tsv"
+
+
+def splits_of(root):
+    """The splits that a suite has of its own, or else the pipeline's."""
+    of_suite = SETTINGS[root].get("splits")
+    return expand(f"{root}data/splits/{{name}}/split.tsv", name=of_suite) if of_suite else "data/split/split.tsv"
+
+
+def evaluations_of(root):
+    """What every config of a suite that is scored predicted."""
+    return expand(f"{root}data/predictions/{{name}}.npz", name=answers.scored_configs(SETTINGS[root]))
+
+
+def metrics_of(root):
+    """Their scores."""
+    return expand(f"{root}metrics/{{name}}.json", name=answers.scored_configs(SETTINGS[root]))
+
+
+def compared_with(root):
+    """Predictions of the pipeline's own experiments that a suite's questions compare with."""
+    deps = STAGES[root]["findings"]["deps"]
+    return [path for path in deps if root and path.startswith("data/predictions/")]
+
+
+def chosen_in(root):
+    """The configs that the searches of a suite chose, where it has any."""
+    return [path for path in STAGES[root]["findings"]["deps"] if "data/chosen/" in path]
+
+
+def figures_of(root):
+    """The folder with a suite's figures, where it draws any."""
+    return [path for path in STAGES[root]["publish"]["deps"] if "reports" in Path(path).parts]
+
+
 def networks_of(root):
     """What training and evaluating every experiment of a suite gives."""
     return expand(
@@ -75,10 +116,27 @@ def networks_of(root):
     )
 
 
+def models_of_filters(wildcards):
+    """The models whose filters are drawn."""
+    return [path for path in STAGES["suites/paper/"]["filters"]["deps"] if "/models/" in path]
+
+
+def suite(name):
+    """All that a suite makes, asked for once it is wanted: not all suites can be run with all settings."""
+
+    def of_suite(wildcards):
+        root = f"suites/{name}/"
+        if root in UNUSABLE:
+            raise WorkflowError(UNUSABLE[root])
+        return [*networks_of(root), f"{root}metrics/findings", f"{root}data/published.txt"]
+
+    return of_suite
+
+
 def show_results():
     """The tables on the terminal, and where the rest is."""
     for table in ("table1", "table2"):
         path = Path(f"metrics/tables/{table}.md")
         if path.is_file():
             print(f"\n{path.read_text(encoding='utf-8')}")
-    print("Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/index.html")
+    print("Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/page/index.html")

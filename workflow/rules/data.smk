@@ -55,6 +55,21 @@ rule split:
         "dvc --wait-for-lock repro -q -s split 2>&1 | tee {log}"
 
 
+rule split_of_suite:
+    input:
+        lambda wildcards: settings("split", wildcards.split, wildcards.root),
+        lambda wildcards: code("split", wildcards.root),
+        dataset=rules.acquire.output,
+        manifest=f"data/prepared/{DEFAULT_RATE}/manifest.tsv",
+    output:
+        split="{root}data/splits/{split}/split.tsv",
+        tags="{root}data/splits/{split}/tags.txt",
+    log:
+        "{root}logs/split_{split}.log",
+    shell:
+        "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:split@{wildcards.split} 2>&1 | tee {log}"
+
+
 rule normalise:
     input:
         lambda wildcards: settings("normalise", wildcards.rate),

@@ -1,4 +1,4 @@
-# Each experiment's networks: trained from every seed, then scored once on the test clips.
+# Each experiment's networks: trained from every seed, then scored once on the test clips; and what they answer.
 
 
 rule train:
@@ -6,7 +6,7 @@ rule train:
         lambda wildcards: settings("train", wildcards.name, wildcards.root),
         lambda wildcards: code("train", wildcards.root),
         clips=of_rate("data/prepared/{rate}/clips.npy"),
-        split=rules.split.output.split,
+        split=split_of,
         statistics=of_rate("data/statistics/{rate}.json"),
     output:
         model=directory("{root}models/{name}"),
@@ -27,7 +27,7 @@ rule evaluate:
         lambda wildcards: code("evaluate", wildcards.root),
         model=rules.train.output.model,
         clips=of_rate("data/prepared/{rate}/clips.npy"),
-        split=rules.split.output.split,
+        split=split_of,
     output:
         predictions="{root}data/predictions/{name}.npz",
         tags="{root}metrics/tags/{name}.csv",
@@ -36,3 +36,40 @@ rule evaluate:
         "{root}logs/evaluate_{name}.log",
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
+
+
+rule publish:
+    input:
+        lambda wildcards: settings("publish", root=wildcards.root),
+        lambda wildcards: code("publish", wildcards.root),
+        metrics=lambda wildcards: metrics_of(wildcards.root),
+        findings="{root}metrics/findings",
+        figures=lambda wildcards: figures_of(wildcards.root),
+    output:
+        "{root}data/published.txt",
+    log:
+        "{root}logs/publish.log",
+    shell:
+        "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:publish 2>&1 | tee {log}"
+
+
+rule findings:
+    input:
+        lambda wildcards: settings("findings", root=wildcards.root),
+        lambda wildcards: code("findings", wildcards.root),
+        evaluations=lambda wildcards: evaluations_of(wildcards.root),
+        chosen=lambda wildcards: chosen_in(wildcards.root),
+        compared=lambda wildcards: compared_with(wildcards.root),
+        splits=lambda wildcards: splits_of(wildcards.root),
+    output:
+        report(
+            directory("{root}metrics/findings"),
+            patterns=["{name}.md"],
+            caption="../report/findings.rst",
+            category="Findings",
+            labels={"of": "{root}{name}"},
+        ),
+    log:
+        "{root}logs/findings.log",
+    shell:
+        "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:findings 2>&1 | tee {log}"

@@ -4,9 +4,11 @@ RESULTS = [
     "metrics/baselines.json",
     "metrics/tags/baselines.csv",
     "metrics/tables",
+    "metrics/findings",
     "reports/figures",
-    "reports/index.html",
+    "reports/page",
 ]
+SUITES_RESULTS = [path for path in STAGES[""]["report"]["deps"] if path.startswith("suites/")]
 EVALUATIONS = [f"data/predictions/{name}.npz" for name in SETTINGS[""]["experiments"]]
 MODELS = [f"models/{name}" for name in SETTINGS[""]["experiments"]]
 
@@ -36,7 +38,13 @@ rule aggregate:
         baselines=rules.baseline.output.metrics,
         flat=["suites/flat/params.yaml", "suites/flat/results.json"],
     output:
-        directory("metrics/tables"),
+        report(
+            directory("metrics/tables"),
+            patterns=["{name}.csv"],
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "{name}"},
+        ),
     log:
         "logs/aggregate.log",
     shell:
@@ -52,7 +60,13 @@ rule figures:
         split=rules.split.output.split,
         baselines=rules.baseline.output.metrics,
     output:
-        directory("reports/figures"),
+        report(
+            directory("reports/figures"),
+            patterns=["{name}.png"],
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"figure": "{name}"},
+        ),
     log:
         "logs/figures.log",
     shell:
@@ -63,26 +77,35 @@ rule report:
     input:
         settings("report"),
         code("report"),
+        SUITES_RESULTS,
         dataset=rules.acquire.output,
+        clips=f"data/prepared/{DEFAULT_RATE}/clips.npy",
+        evaluations=EVALUATIONS,
+        models=MODELS,
         tables=rules.aggregate.output,
+        findings="metrics/findings",
         figures=rules.figures.output,
         split=rules.split.output.split,
     output:
-        "reports/index.html",
+        report(
+            directory("reports/page"),
+            htmlindex="index.html",
+            caption="../report/page.rst",
+            category="Page",
+        ),
     log:
         "logs/report.log",
     shell:
         "dvc --wait-for-lock repro -q -s report 2>&1 | tee {log}"
 
 
-rule publish:
+rule filters:
     input:
-        expand("suites/flat/metrics/{name}.json", name=SETTINGS["suites/flat/"]["experiments"]),
-        settings("publish", root="suites/flat/"),
-        code("publish", "suites/flat/"),
+        lambda wildcards: code("filters", "suites/paper/"),
+        models=models_of_filters,
     output:
-        "suites/flat/data/published.txt",
+        directory("suites/paper/reports/filters"),
     log:
-        "logs/publish.log",
+        "suites/paper/logs/filters.log",
     shell:
-        "dvc --wait-for-lock repro -q -s suites/flat/dvc.yaml:publish 2>&1 | tee {log}"
+        "dvc --wait-for-lock repro -q -s suites/paper/dvc.yaml:filters 2>&1 | tee {log}"
