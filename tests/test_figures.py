@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
-from wavetag import evaluations, examples, figures, files, scoring, splits
+from wavetag import evaluations, examples, figures, files, frontends, scoring, splits
 
 ROOT = Path(__file__).resolve().parents[1]
 TAGS = ("guitar", "no $beat", "<b>rock</b>", "piano", "sitar", "techno", "flute", "choir", "harp", "violin")
@@ -31,6 +31,7 @@ def clips_to_test(labels: np.ndarray, tags: tuple[str, ...] = TAGS) -> splits.Sp
             "song": [f"song {row}" for row in rows],
             "split": splits.TEST,
             "windows": 10,
+            "seconds": 29.1,
             "artist_disjoint": 0,
         }
     )
@@ -74,15 +75,41 @@ def test_a_clips_score_is_scikit_learns(planted):
 def test_the_planted_clips_are_chosen(planted):
     test, predictions = planted
     chosen = examples.choose(test.labels, predictions.mean(axis=0))
-    assert [(kind, row) for kind, row, _ in chosen] == [("good", 5), ("bad", 9), ("bad", 2)]
+    assert [(kind, row) for kind, row, _ in chosen] == [("best", 5), ("worst", 9), ("worst", 2)]
     assert [precision for _, _, precision in chosen] == pytest.approx([1.0, 1 / 10, (1 / 9 + 2 / 10) / 2])
+
+
+def test_typical_clips_are_those_nearest_the_median(planted):
+    test, predictions = planted
+    chosen = examples.choose(test.labels, predictions.mean(axis=0), examples.OF_A_PAGE)
+    assert [kind for kind, _, _ in chosen] == ["best"] + ["typical"] * 3 + ["worst"] * 3
+    usual = (1 / 3 + 2 / 5) / 2  # twelve of the sixteen clips
+    assert [precision for kind, _, precision in chosen if kind == "typical"] == pytest.approx([usual] * 3)
+    assert len({row for _, row, _ in chosen}) == len(chosen)
+
+
+def test_no_song_is_shown_twice(planted):
+    test, predictions = planted
+    songs = ["one"] * 8 + ["another"] * 8
+    chosen = examples.choose(test.labels, predictions.mean(axis=0), {"worst": 3}, songs)
+    assert [row for _, row, _ in chosen] == [9, 2]
+
+
+def test_the_featured_config_is_the_best_on_the_validation_clips_at_the_epochs_that_were_kept():
+    early, late = history(), history()
+    late["valid_roc_auc"] += 0.01
+    configs = {"late": figures.Curves(late, {0: 1, 1: 1, 2: 1}), "early": figures.Curves(early, {0: 5, 1: 5, 2: 4})}
+    assert figures.validation_scores(configs)["early"] == pytest.approx(0.5 + 0.25 * (1 + 1 + 0.8) / 3)
+    assert figures.best_by_validation(configs) == "early"
+    with pytest.raises(ValueError, match="no config has a validation ROC-AUC"):
+        figures.best_by_validation({"untrained": figures.Curves(early, {})})
 
 
 def test_a_clip_without_tags_or_a_single_clip_is_no_trouble():
     nothing = np.zeros((3, 4), dtype=np.uint8)
     assert examples.choose(nothing, np.full((3, 4), 0.5)) == []
     one = np.array([[1, 1, 1, 0]], dtype=np.uint8)
-    assert examples.choose(one, np.array([[0.9, 0.8, 0.7, 0.1]])) == [("good", 0, 1.0)]
+    assert examples.choose(one, np.array([[0.9, 0.8, 0.7, 0.1]])) == [("best", 0, 1.0)]
 
 
 def test_the_table_holds_what_was_found_and_what_was_missed(planted):
@@ -198,6 +225,11 @@ def test_every_figure_says_of_which_dataset_it_is(planted, dataset, said):
         assert any(said in text.get_text() for text in drawing.figure.texts), drawing.title
 
 
+def test_every_front_end_has_a_colour_of_its_own():
+    assert set(figures.FRONTENDS) == set(frontends.FRONTENDS)
+    assert len(set(figures.FRONTENDS.values())) == len(frontends.FRONTENDS)
+
+
 CONFIG_COLUMNS = ["config", "frontend", "roc_auc", "low", "high", "seeds"]
 
 
@@ -237,6 +269,7 @@ def run(tmp_path, monkeypatch, planted):
         "mel": {"sample_rate": 12_000, "frontend": "mel", "seeds": [0, 1]},
     }
     settings["tables"] = {"table1": [], "table2": []}
+    settings["questions"] = []
     write_settings(tmp_path, settings)
     (tmp_path / "workflow").symlink_to(ROOT / "workflow")
     splits.write(tmp_path / "split.tsv", test)
@@ -291,7 +324,7 @@ def test_nothing_of_a_removed_config_stays(run, tmp_path):
     assert run() == 0  # though predictions and model of base are still there
     assert set(sums(folder)) == DRAWN | {"captions.json", "examples.csv"}
     captions = json.loads((folder / "captions.json").read_text())
-    assert captions["examples.png"]["title"] == "Test clips that mel tagged well and badly"
+    assert captions["examples.png"]["title"] == "Test clips that mel tagged best and worst"
     assert "base" not in captions["loss_by_epoch.png"]["caption"]
 
 

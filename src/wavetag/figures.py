@@ -30,11 +30,19 @@ LINE = 0.19  # inches, of one line of text
 LEGEND_LINE = 0.22
 CHARACTERS = 130  # that fit in one line of text
 INK, GREY, PALE, GRID = "#222222", "#6b6b6b", "#b8b8b8", "#e4e4e4"
-# Okabe and Ito's colours, which the colour-blind can tell apart.
+# Okabe and Ito's colours, which the colour-blind can tell apart; the other front ends' stand well apart from them.
 TRAIN, VALID = "#0072b2", "#d55e00"
 TRAIN_SEED, VALID_SEED = "#9cc6e0", "#f0bd99"  # the same, lighter
 BEST, WORST = "#00805c", "#d55e00"
-FRONTENDS = {"raw": "#0072b2", "mel": "#00805c", "linear": "#d55e00", "flat": "#aa4499"}
+FRONTENDS = {
+    "raw": "#0072b2",
+    "mel": "#00805c",
+    "linear": "#d55e00",
+    "flat": "#aa4499",
+    "log_mel": "#8b1cf5",
+    "fourier": "#593a0d",
+    "samples": "#3c25a4",
+}
 LINES = ((0, (1, 1.5)), (0, (4, 2)), "solid", (0, (6, 2, 1, 2)), (0, (2, 4)))
 STYLE = {
     **{key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(("backend", "toolbar"))},
@@ -78,6 +86,27 @@ class Curves:
 
     history: pd.DataFrame
     chosen: Mapping[int, int]
+
+
+def validation_scores(configs: Mapping[str, Curves]) -> dict[str, float]:
+    """Validation ROC-AUC of each config at the epochs that were kept, the mean over seeds; NaN where it has none."""
+    scores = {}
+    for name, curves in configs.items():
+        by_epoch = curves.history.set_index(["seed", "epoch"])["valid_roc_auc"]
+        scores[name] = float(np.mean([by_epoch.get(kept, np.nan) for kept in curves.chosen.items()] or [np.nan]))
+    return scores
+
+
+def best_by_validation(configs: Mapping[str, Curves]) -> str:
+    """The config with the highest of ``validation_scores``: no test clip has a say. Of equals, the first.
+
+    Raises:
+        ValueError: no config has a score.
+    """
+    scores = {name: score for name, score in validation_scores(configs).items() if np.isfinite(score)}
+    if not scores:
+        raise ValueError("no config has a validation ROC-AUC at the epochs that were kept")
+    return max(scores, key=scores.get)
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -345,7 +374,7 @@ def of_examples(name: str, frame: pd.DataFrame, dataset: str) -> Drawing:
         frame: as ``examples.table`` gives.
         dataset: its name.
     """
-    title = f"Test clips that {name} tagged well and badly"
+    title = f"Test clips that {name} tagged best and worst"
     return Drawing(_of_examples(frame, dataset, title), title, f"Config {name}. {examples.RULE}")
 
 
@@ -382,7 +411,9 @@ def _of_examples(frame: pd.DataFrame, dataset: str, title: str) -> Figure:
         bars.set(xlim=(0, 1), ylim=(examples.SHOWN - 0.4, -0.6))
         bars.tick_params(labelbottom=number == len(pieces) - 1, left=False)
         bars.grid(visible=False, axis="y")
-        bars.set_title(text, loc="left", fontsize=9, fontweight="bold", color=BEST if "good" in text[:5] else WORST)
+        bars.set_title(
+            text, loc="left", fontsize=9, fontweight="bold", color=WORST if text.startswith(examples.WORST) else BEST
+        )
         _list_true(words, piece)
     bars.set_xlabel("probability")
     handles = [

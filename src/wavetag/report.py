@@ -1,22 +1,43 @@
-"""The report: one page to read and listen to, with every table, every figure and the example clips.
+"""The report: one page to read and listen to: findings, architecture, tables, suites, curves, tags, filters, clips.
 
-The page needs no network and no script. What comes from a dataset (paths, tags) is escaped by the template.
+The page needs no network, and is whole without its script. What comes from a dataset (titles, tags) is escaped by the
+template; drawings are made of numbers, and escape the names that they bear.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from wavetag import examples
-from wavetag.datasets import layout
+from wavetag import architecture_drawing, examples, files, findings, params, web_drawings
 
 TEMPLATES = Path(__file__).with_name("templates")
+SCRIPT, STYLE = "report.js", "report.css"
+VERDICTS = {  # of a finding -> its sign and its class
+    findings.BETTER: ("▲", "better"),
+    findings.WORSE: ("▼", "worse"),
+    findings.WITHIN_NOISE: ("≈", "noise"),
+    findings.NOT_CONVERGED: ("…", "open"),
+    findings.NO_INTERVAL: ("…", "open"),
+    findings.SAME: ("=", "same"),
+}
+SUITES = {  # what each is about; of one that is not listed the name alone is shown
+    "bridge": "from the report's score to the paper's, one factor at a time",
+    "flat": "the report's own spectrogram network",
+    "long": "30 epochs",
+    "open": "what the paper and the report left open",
+    "paper": "the paper's tables and figures, with its settings",
+    "scale": "spectrograms without batch norm, at many scales of what enters the logarithm",
+    "search": "learning rate and momentum, batch size, early stopping, a tuned spectrogram network",
+}
+# In a suite's folder: what it hands on to the page, a table and captions beside pictures.
+PUBLISHED, TABLE, CAPTIONS = "published", "table.md", "captions.json"
 
 
 @dataclass(frozen=True)
@@ -32,30 +53,150 @@ class Table:
 
 
 @dataclass(frozen=True)
-class FigureFile:
-    """A figure: ``address`` is relative to the page."""
+class Findings:
+    """What came of one suite's questions.
 
-    address: str
-    title: str
-    caption: str
+    Attributes:
+        suite: its name, ``findings.REPORT`` for the report's tables.
+        groups: (name, heading, findings) in order; each finding as in findings.json, with ``sign``, ``kind`` (a class)
+            and ``whisker`` (SVG).
+        unanswered: dicts of ``ask`` and ``why``.
+        missing: what is not there, in a sentence with the command to run; empty where nothing is missing.
+    """
+
+    suite: str
+    groups: tuple[tuple[str, str, tuple[dict[str, Any], ...]], ...] = ()
+    unanswered: tuple[dict[str, str], ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)
-class Example:
-    """A clip to listen to.
+class Suite:
+    """What a suite published.
 
     Attributes:
-        kind: ``examples.GOOD`` or ``examples.BAD``.
-        address: of its audio, relative to the page.
-        predicted: the most probable tags; missed: true tags that are not among them. Rows of ``examples.table``.
+        name: of its folder.
+        title: what it is about, in a few words; may be empty.
+        table: of its configs, where there is one.
+        pictures: name of a picture -> ``title`` and ``caption``.
+        missing: what is not there, in a sentence with the command to run; empty where nothing is missing.
     """
 
-    kind: str
-    path: str
-    address: str
-    average_precision: float
-    predicted: tuple[dict[str, Any], ...]
-    missed: tuple[dict[str, Any], ...]
+    name: str
+    title: str
+    table: Table | None = None
+    pictures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    missing: str = ""
+
+
+def read_suite(folder: str | Path, settings: Mapping[str, Any]) -> Suite:
+    """The table and the figures of a suite, if every score in them is of the settings of now.
+
+    Args:
+        folder: of the suite: ``results.json`` says of which settings the scores are, ``published`` holds the rest.
+        settings: of the pipeline.
+
+    Raises:
+        ValueError: a file is not as the pipeline writes it, or is missing beside the others.
+    """
+    folder = Path(folder)
+    command = findings.made_by(folder.name)
+    of_suite = partial(Suite, folder.name, SUITES.get(folder.name, ""))
+    path, published = folder / "results.json", folder / PUBLISHED
+    try:
+        suite = params.load_suite(folder, settings)
+    except params.ParamsError as error:
+        return of_suite(missing=_not_to_be_run(error))
+    content = files.read_json(path) if path.is_file() else {}
+    try:
+        scores = content.get("configs") or {}
+        of_what = {name: scores[name]["settings"] for name in scores}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not as the pipeline writes it ({error!r}): {command}") from error
+    if not of_what:
+        return of_suite(missing=f"Not run yet: {command} runs it.")
+    if of_what != {name: findings.score_settings(suite, name) for name in findings.scored_configs(suite)}:
+        return of_suite(missing=f"Of other settings than are set now: {command} makes it anew.")
+    for name in (TABLE, CAPTIONS):
+        if not (published / name).is_file():
+            raise ValueError(f"{published / name}: no such file: {command} makes it")
+    return of_suite(read_table(published / TABLE), files.read_json(published / CAPTIONS))
+
+
+def _not_to_be_run(error: params.ParamsError) -> str:
+    """Why a suite cannot be run, as a sentence."""
+    return f"Not to be run with what is set now: {'; '.join(str(error).splitlines())}."
+
+
+def read_findings(path: str | Path, suite: str, settings: Mapping[str, Any], suites: str | Path) -> Findings:
+    """The findings of a suite or of the report's tables, as far as they are of the questions and settings of now.
+
+    Args:
+        path: findings.json of the tables, or results.json of a suite; that it is not there, or empty, is told.
+        suite: its name, or ``findings.REPORT``.
+        settings: of the pipeline.
+        suites: folder with the suites.
+
+    Raises:
+        ValueError: the file is not as the pipeline writes it.
+    """
+
+    @cache
+    def settings_of(name: str) -> Mapping[str, Any]:
+        return settings if name == findings.REPORT else params.load_suite(Path(suites) / name, settings)
+
+    def of_config(name: str, config: str) -> dict[str, Any]:
+        return findings.score_settings(settings_of(name), config)
+
+    try:
+        questions = settings_of(suite).get("questions") or []
+        digests = findings.digests(questions, suite, of_config)
+    except params.ParamsError as error:
+        return Findings(suite, missing=_not_to_be_run(error))
+    if not questions:
+        return Findings(suite, missing="Nothing is asked: its settings have no `questions`.")
+    content = files.read_json(path) if Path(path).is_file() else {}
+    try:
+        content = content if suite == findings.REPORT else content.get("findings")
+        if not content:
+            return Findings(suite, missing=f"Not run yet: {findings.made_by(suite)} runs it.")
+        now = findings.of_now(content, digests)
+        groups = [(group["name"], group["heading"], _drawn(entries)) for group, entries in findings.by_group(now)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not as the pipeline writes it ({error!r}): {findings.made_by(suite)}") from error
+    stale = ""
+    if now["stale"]:
+        names = "; ".join(now["stale"])
+        stale = f"Of other questions or settings than are set now: {names}. {findings.made_by(suite)} makes them anew."
+    return Findings(suite, tuple(groups), tuple(now["unanswered"]), stale)
+
+
+def _drawn(entries: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The findings of a group, ready to be shown: all on the same axis."""
+    ends = [entry[key] for entry in entries for key in findings.INTERVAL if entry[key] is not None]
+    widest = 1.05 * max(map(abs, ends), default=1.0) or 1.0
+    shown = []
+    for entry in entries:
+        sign, kind = VERDICTS[entry["verdict"]]
+        numbers = [entry[key] for key in findings.INTERVAL]
+        drawn = web_drawings.whisker(*numbers, (-widest, widest), 0.0)
+        shown.append(
+            {
+                **entry,
+                "sign": sign,
+                "kind": kind,
+                "whisker": Markup(drawn),
+                "said": entry["short"].removeprefix(entry["ask"]).strip(),
+                "numbers": findings.difference(*numbers),
+                "alone": findings.difference(entry["difference"], entry["low_alone"], entry["high_alone"]),
+                "measured": findings.METRICS[entry["metric"]],
+                "other_views": [
+                    (view, findings.difference(*(found[key] for key in findings.INTERVAL)))
+                    for view, found in entry["views"].items()
+                ],
+            }
+        )
+    return tuple(shown)
 
 
 def read_table(path: str | Path) -> Table:
@@ -103,59 +244,24 @@ def config_table(settings: Mapping[str, Any]) -> Table:
 
 
 def flat_settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each section of the settings but the experiments and tables, as names and values to read."""
+    """Each section of the settings but the experiments, tables and questions, as names and values to read."""
     shown = ("dataset", "prepare", "split", "evaluate", "defaults")
     return [(section, [(key, _plain(value)) for key, value in settings[section].items()]) for section in shown]
 
 
-def read_figures(captions: Mapping[str, Mapping[str, str]], folder: str) -> list[FigureFile]:
-    """The figures that ``captions`` names, in its order; ``folder`` is relative to the page."""
-    return [FigureFile(address(folder, name), about["title"], about["caption"]) for name, about in captions.items()]
+def _plain(value: Any) -> str:
+    """A setting in words: lists without brackets, yes and no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def read_examples(frame: pd.DataFrame, folder: str) -> list[Example]:
-    """The example clips.
-
-    Args:
-        frame: as ``examples.table`` gives.
-        folder: of the dataset, relative to the page.
-    """
-    found = []
-    for piece in examples.clips(frame):
-        first, rows = piece.iloc[0], piece.to_dict("records")
-        predicted = tuple(row for row in rows if row["rank"] <= examples.SHOWN)
-        missed = tuple(row for row in rows if row["true"] and not row["found"])
-        where = (first["path"], address(folder, first["path"]))
-        found.append(Example(first["example"], *where, float(first["average_precision"]), predicted, missed))
-    return found
-
-
-def address(folder: str, path: str) -> str:
-    """A relative address of a clip: what has a meaning in addresses (spaces, #, ?, %) is encoded.
-
-    The end of the path of a clip that is a part of a file stays as it is: browsers play that part.
-    """
-    file, segment = layout.file_and_segment(path)
-    return quote(f"{folder}/{file}") + (layout.fragment(*segment) if segment else "")
-
-
-def render(
-    settings: Mapping[str, Any],
-    counts: Table,
-    shared_artists: float,
-    tables: Sequence[Table],
-    figures: Sequence[FigureFile],
-    clips: Sequence[Example],
-) -> str:
+def render(settings: Mapping[str, Any], **content: Any) -> str:
     """The page.
 
     Args:
         settings: as in params.yaml.
-        counts: clips, songs, artists of each split.
-        shared_artists: share of the test clips whose artist also has clips in train.
-        tables: in the order of the page.
-        figures: in the order of the page.
-        clips: to listen to.
+        content: what else the template names; ``page_data.gather`` gathers it.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -165,23 +271,33 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["commands"] = _commands
+    environment.filters["shape"] = architecture_drawing.shape_in_words
+    environment.filters["score"] = lambda value, decimals=3: "–" if value is None else _score(value, decimals)
     return environment.get_template("report.html").render(
         dataset=settings["dataset"]["name"],
         generated=settings["dataset"]["name"] == "minitune",
         sections=flat_settings(settings),
         configs=config_table(settings),
         seeds=len(settings["defaults"]["seeds"]),
-        counts=counts,
-        shared_artists=shared_artists,
-        tables=tables,
-        figures=figures,
-        clips=clips,
         shown=examples.SHOWN,
+        rule=examples.RULE,
+        **content,
     )
 
 
-def _plain(value: Any) -> str:
-    """A setting in words: lists without brackets, yes and no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _commands(text: str) -> Markup:
+    """Escaped text, with what stands in backticks as code."""
+    parts = text.split("`")
+    marked = [Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)]
+    return Markup("").join(marked)
+
+
+def _score(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
+
+
+def tag_names(clips: Sequence[Any]) -> list[str]:
+    """Every tag that is true of, or shown with, one of the example clips, by name."""
+    return sorted({row["tag"] for clip in clips for row in clip.rows})

@@ -11,7 +11,6 @@ from wavetag import evaluations, examples, files, params, scoring, splits, table
 from wavetag.stages import say, stage
 
 DECIMALS = 6
-FEATURED = "base"  # the config whose tags and clips are shown; without it, the first
 CAPTIONS = "captions.json"
 
 
@@ -55,12 +54,12 @@ def main() -> None:
 
     settings = params.load()
     dataset, names = settings["dataset"]["name"], list(settings["experiments"])
-    featured = FEATURED if FEATURED in names else names[0]
     every_test = splits.read(arguments.split, only=[splits.TEST])
     tagged = every_test.view(splits.TAGGED)
     test = every_test.where(tagged)
     evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz").where(tagged) for name in names}
     curves = {name: curves_of(arguments.models / name) for name in names}
+    featured = figures.best_by_validation(curves)
     baselines = files.read_json(arguments.baselines) if arguments.baselines else {}
     others = {
         tables.BASELINES.get(name, name): metrics["roc_auc"]

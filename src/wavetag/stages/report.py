@@ -1,59 +1,58 @@
 """report: a page to read and listen to."""
 
 import argparse
-import os
+import shutil
 from pathlib import Path
 
-import pandas as pd
-
-from wavetag import files, params, splits
+from wavetag import files, params
 from wavetag.stages import say, stage
-
-FIRST = ("table1", "table2", "comparisons")  # of the tables; others follow by name
-
-
-def relative(folder: Path, page: Path) -> str:
-    """The way from a page to a folder."""
-    return Path(os.path.relpath(folder, page.parent)).as_posix()
 
 
 @stage
 def main() -> None:
-    """Write the page."""
+    """Write the page's folder anew, whole or not at all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--findings", type=Path, required=True, help="folder with the findings of the tables' configs")
+    parser.add_argument("--suites", type=Path, required=True, help="folder with the suites, for their results.json")
     parser.add_argument("--figures", type=Path, required=True, help="folder with the figures")
+    parser.add_argument("--models", type=Path, required=True, help="folder with the model folders")
+    parser.add_argument("--predictions", type=Path, required=True, help="folder with the evaluations")
+    parser.add_argument("--clips", type=Path, required=True, help="prepared samples")
     parser.add_argument("--split", type=Path, required=True, help="table of the split")
     parser.add_argument("--dataset", type=Path, required=True, help="folder with the dataset, for the example clips")
-    parser.add_argument("--out", type=Path, required=True, help="page to write")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, with the page as index.html")
     arguments = parser.parse_args()
 
-    from wavetag import report
+    from wavetag import page_data, report
 
-    paths = sorted(
-        arguments.tables.glob("*.md"),
-        key=lambda path: (FIRST.index(path.stem) if path.stem in FIRST else len(FIRST), path.stem),
-    )
-    if not paths:
-        raise ValueError(f"--tables {arguments.tables}: there is no table (*.md) in it: aggregate the tables first")
-    split = splits.read(arguments.split)
-    shown = arguments.figures / "examples.csv"
-    if not shown.is_file():
-        raise ValueError(f"{shown}: no such file: draw the figures first")
-    text = {name: str for name in ("example", "clip_id", "path", "tag")}
-    clips = pd.read_csv(shown, dtype=text, keep_default_na=False)
-    page = report.render(
-        params.load(),
-        report.table_of("counts", "Clips", splits.counts(split)),
-        splits.shared_artists(split),
-        [report.read_table(path) for path in paths],
-        report.read_figures(
-            files.read_json(arguments.figures / "captions.json"), relative(arguments.figures, arguments.out)
-        ),
-        report.read_examples(clips, relative(arguments.dataset, arguments.out)),
-    )
-    files.write_text(arguments.out, page)
-    say(f"report: {arguments.out}: open it in a browser")
+    settings = params.load()
+    temporary = arguments.out.with_name(f".{arguments.out.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        content = page_data.gather(
+            settings,
+            arguments.tables,
+            arguments.findings,
+            arguments.suites,
+            arguments.figures,
+            arguments.models,
+            arguments.predictions,
+            arguments.clips,
+            arguments.split,
+            arguments.dataset,
+            temporary,
+        )
+        for name in (report.SCRIPT, report.STYLE):
+            shutil.copyfile(report.TEMPLATES / name, temporary / name)
+        files.write_text(temporary / "index.html", report.render(settings, **content))
+        shutil.rmtree(arguments.out, ignore_errors=True)
+        temporary.rename(arguments.out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
+    say(f"report: {arguments.out}/index.html: open it in a browser ({size / 1e6:.1f} MB with all that it needs)")
 
 
 if __name__ == "__main__":
