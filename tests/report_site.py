@@ -112,7 +112,7 @@ def drawn_suite(folder: Path, of_all: dict) -> None:
     files.write_text(folder / "params.yaml", yaml.safe_dump({"experiments": {"long": {"epochs": 30}}}))
     settings = findings.score_settings(params.load_suite(folder, of_all), "long")
     files.write_json(folder / "results.json", {"configs": {"long": {"settings": settings}}, "findings": None})
-    frame = pd.DataFrame({"config": ["long"], "differs from the defaults in": ["epochs: 30"], "ROC-AUC": [".717"]})
+    frame = pd.DataFrame({"config": ["long"], "differs in": ["epochs: 30"], "ROC-AUC": [".717"]})
     files.write_text(folder / "published/table.md", tables.markdown("Configs of drawn", "Of <u>drawn</u>.", frame))
     Image.new("RGB", (1350, 40), "navy").save(folder / "published/filters.png")
     caption = {"title": "Filters <u>of</u> long", "caption": "<u>Look</u> here"}

@@ -320,17 +320,23 @@ def test_a_suites_table_has_a_row_a_config_with_what_differs():
     more = {"clip_roc_auc": 0.8, "clip_roc_auc_sd": 0.01, "seeds": 3, "parameters": 55_422}
     metrics = {
         "raw_1024_1024": {"epochs_run": [10, 8, 9], "chosen_epochs": [10, 8, 9], "converged": False},
-        "raw_log_square": {"epochs_run": [20, 20, 20], "chosen_epochs": [5, 6, 5], "converged": True},
+        "raw_log_square": {
+            "parameters": 1_869_874,
+            "epochs_run": [20, 20, 20],
+            "chosen_epochs": [5, 6, 5],
+            "converged": True,
+        },
         "plain": {"epochs_run": [10, 10, 10], "chosen_epochs": [10, 10, 10], "converged": True},
     }
-    evaluated = {name: Evaluation(None, metrics_of(0.7, **more, **own)) for name, own in metrics.items()}
+    evaluated = {name: Evaluation(None, metrics_of(0.7, **{**more, **own})) for name, own in metrics.items()}
     marks = {"raw_1024_1024": "not converged", "raw_log_square": "best", "plain": "yes"}
     configs = {name: {**settings["defaults"], **own} for name, own in settings["experiments"].items()}
     frame = tables.suite_table("paper", settings, configs, evaluated, marks)
-    assert frame["differs"].tolist() == ["tune: 0.1 0.01", "batch_norm: yes, epochs: 20", "–"]
+    assert frame["differs"].tolist() == ["tune: [0.1, 0.01]", "batch_norm: true, epochs: 20", "–"]
     shown = tables.readable(frame, tables.TITLES["suite"])
     assert shown["epochs run"].tolist() == ["10, 8, 9", "20", "10"]
     assert shown["epoch chosen"].tolist() == ["10, 8, 9", "5, 6, 5", "10"]
+    assert shown["parameters"].tolist() == ["55,422", "1,869,874", "55,422"]
     assert shown["converged"].tolist() == ["not converged", "converged", "converged"]
     assert shown["within noise of the best"].tolist() == list(marks.values())
     assert shown["published, MagnaTagATune"].tolist() == [".8366 (paper)", ".7508 (paper)", "–"]
@@ -341,13 +347,24 @@ def test_a_suites_table_has_a_row_a_config_with_what_differs():
 def test_a_suites_heading_names_its_splits_what_all_configs_have_and_generated_music():
     settings = {
         **SETTINGS,
-        "common": {"length": 512},
+        "common": {"length": 512, "dropout": 0.5, "stride": 256, "seeds": [0]},
+        "experiments": {
+            "one": {"length": 512, "dropout": 0.5, "stride": 256, "seeds": [0], "frontend": "mel", "split": "main"},
+            "another": {"length": 512, "dropout": 0.0, "stride": 256, "seeds": [0], "frontend": "mel"},
+        },
         "splits": {"main": {}, "standard50": {"vocabulary": "standard50"}},
     }
     test = some_test_clips([[1, 0], [0, 1], [0, 0]], [1, 1, 0])
     test.clips["split"] = splits.TEST
     above = tables.suite_heading(settings, {"main": test, "standard50": test}, "open")
-    assert "In place of the pipeline's defaults every config has length: 512." in above
+    begins = (
+        "Every config begins with the pipeline's defaults and, in their place, frontend: mel, length: 512, seeds: [0]"
+    )
+    assert f"{begins}; where its row does not say otherwise, dropout: 0.5.\n" in above
+    rows = {name: tables.own_settings(settings, settings["experiments"][name]) for name in settings["experiments"]}
+    assert rows == {"one": "–", "another": "dropout: 0.0"}
+    searched = {**settings, "common": None, "study": {}}
+    assert "begins with" not in tables.suite_heading(searched, {"main": test}, "search")
     assert "Split standard50: standard50 (0 clips to train, 0 to validate); test views: tagged 2 clips" in above
     assert "Split main: merged50" in above
     assert "not MagnaTagATune's" in above

@@ -12,7 +12,8 @@ import pandas as pd
 
 from wavetag import params, published, scoring, splits
 from wavetag.evaluations import Evaluation
-from wavetag.findings import difference, figure, is_generated, vocabulary
+from wavetag.findings import MAIN, difference, figure, is_generated, scored_configs, vocabulary
+from wavetag.settings import flow
 
 OTHER_VIEWS = {"all": splits.ALL, "artist_disjoint": splits.ARTIST_DISJOINT}  # end of a column's name -> test view
 SCORES = ("roc_auc", "average_precision", *(f"roc_auc_{view}" for view in OTHER_VIEWS))
@@ -99,20 +100,39 @@ def waiting(name: str, config: Mapping[str, Any], command: str) -> dict[str, Any
     return row | published.REGULARISATION.get(name, published.Published())._asdict()
 
 
+def shared_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What every config of a suite has in place of the pipeline's defaults.
+
+    What a search chose is of no entry of the settings: nothing is said of it.
+    """
+    defaults = _defaults(settings)
+    first, *rest = [defaults | settings["experiments"].get(name, {}) for name in scored_configs(settings)]
+    in_all = {key: value for key, value in first.items() if all(_same(value, entry.get(key)) for entry in rest)}
+    return _differing(in_all, defaults)
+
+
 def own_settings(settings: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """In what a config differs from the defaults and, in a suite, from what all its configs begin with, as text."""
-    usual = settings["defaults"] | (settings.get("common") or {})
-    own = {key: value for key, value in config.items() if value != usual.get(key)}
-    return settings_text(own) or "–"
+    """In what a config differs from the defaults and, in a suite, from what its configs begin with, as text."""
+    usual = _defaults(settings) | (settings.get("common") or {}) | shared_settings(settings)
+    return settings_text(_differing(config, usual)) or "–"
+
+
+def _defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"split": MAIN} | settings["defaults"]
+
+
+def _differing(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if not _same(value, usual.get(key))}
 
 
 def settings_text(values: Mapping[str, Any]) -> str:
-    """Settings on a line."""
-    return ", ".join(f"{key}: {_setting(value)}" for key, value in values.items())
+    """Settings on a line, as params.yaml writes them."""
+    return ", ".join(f"{key}: {flow(value)}" for key, value in values.items())
 
 
-def _setting(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else _plain(value)
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of a setting are one: ``True`` is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def suite_table(
@@ -173,9 +193,12 @@ def suite_heading(settings: Mapping[str, Any], split: Mapping[str, splits.Split]
         f"Suite {suite} on {dataset}: mean over the defined tags and over seeds ± the seeds' standard deviation, [95 %"
         " bootstrap interval, artists resampled]; with 3 seeds or fewer the standard deviation is indicative.",
     ]
-    if settings.get("common"):
-        differing = {key: value for key, value in settings["common"].items() if value != settings["defaults"].get(key)}
-        lines.append(f"In place of the pipeline's defaults every config has {settings_text(differing) or 'nothing'}.")
+    shared = shared_settings(settings)
+    most = _differing(settings.get("common") or {}, _defaults(settings) | shared)
+    begins = [settings_text(shared)] if shared else []
+    begins += [f"where its row does not say otherwise, {settings_text(most)}"] if most else []
+    if begins:
+        lines.append(f"Every config begins with the pipeline's defaults and, in their place, {'; '.join(begins)}.")
     for name, clips in split.items():
         words, test = vocabulary(settings, name), clips.only(splits.TEST)
         counts = {view: int(test.view(view).sum()) for view in splits.VIEWS}
@@ -390,6 +413,8 @@ def readable(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     for column, title in columns.items():
         if column in (*SCORES, "clip_roc_auc"):
             shown[title] = [score(row, column) for row in frame.to_dict("records")]
+        elif column == "parameters":
+            shown[title] = ["–" if pd.isna(value) else f"{value:,}" for value in frame[column]]
         elif column in frame:
             shown[title] = ["–" if pd.isna(value) else _plain(value) for value in frame[column]]
     return pd.DataFrame(shown)
@@ -431,7 +456,7 @@ TITLES = {
     },
     "suite": {
         "config": "config",
-        "differs": "differs from the defaults in",
+        "differs": "differs in",
         "parameters": "parameters",
         "roc_auc": "ROC-AUC, tagged (ours)",
         "average_precision": "average precision, tagged (ours)",
