@@ -156,6 +156,85 @@ def test_a_table_is_sorted_by_pointer_and_by_keyboard(shown):
     assert shown_order == shown.execute_script(alike, shown_order)
 
 
+@pytest.mark.parametrize(
+    "rising",
+    [
+        ["55,422", "412,345", "999,999", "1,869,874", "12,000,000"],
+        ["−.41 [−.5, +.3]", "-.4", "+.093 [+.071, +.115]", ".678 ± .014", "1.0"],
+        ["8", "9, 10, 8", "10, 8, 9", "20", "–"],
+    ],
+)
+def test_numbers_are_sorted_by_what_they_are(shown, rising):
+    shown.execute_script(
+        """
+        const rows = [...document.querySelector("#tag-table").tBodies[0].rows];
+        rows.forEach((row, place) => { row.cells[3].textContent = arguments[0][place]; });
+        """,
+        [rising[place] for place in (3, 0, 4, 2, 1)],
+    )
+    button = shown.find_elements("css selector", "#tag-table thead th")[3].find_element("tag name", "button")
+    button.click()
+    known = [value for value in rising if value != "–"]
+    assert column(shown, "#tag-table", 3) == [*known[::-1], *rising[len(known) :]]
+    button.click()
+    assert column(shown, "#tag-table", 3) == rising
+
+
+def test_names_with_a_number_in_them_are_sorted_as_names(shown):
+    names = ["linear_c1e2", "linear_c1e4", "mel_c1e0", "mel_c1e2", "raw_16k"]
+    shown.execute_script(
+        """
+        const rows = [...document.querySelector("#tag-table").tBodies[0].rows];
+        rows.forEach((row, place) => { row.cells[0].textContent = arguments[0][place]; });
+        """,
+        names[::-1],
+    )
+    shown.find_element("css selector", "#tag-table thead button").click()
+    assert column(shown, "#tag-table", 0) == names
+
+
+def test_the_heads_of_sorted_tables_say_so_and_can_be_hit(shown):
+    shown.execute_script("for (const part of document.querySelectorAll('details')) part.open = true")
+    said = shown.execute_script("""
+        return [...document.querySelectorAll("th[aria-sort]")].map(head => {
+          const cells = [...head.closest("table").tBodies[0].rows].map(row => row.cells[head.cellIndex].textContent);
+          return [head.ariaSort, cells.map(Number.parseFloat).filter(Number.isFinite)];
+        });
+    """)
+    assert len(said) == 4 + 9  # scores, tags, two lists of pairs; a table a clip
+    for order, numbers in said:
+        assert numbers == sorted(numbers, reverse=order == "descending")
+    buttons = shown.find_elements("css selector", "th button")
+    assert len(buttons) > 40
+    assert min(button.rect["height"] for button in buttons) >= 24
+    assert min(button.rect["width"] for button in buttons) >= 24
+    names = [button.accessible_name for button in shown.find_elements("css selector", "#tag-table th button")]
+    assert names == ["tag", "ROC-AUC", "test clips", "average precision"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_the_configs_name_stays_in_sight(shown, scheme):
+    look(shown, PHONE, scheme)
+    found = shown.execute_script("""
+        const table = document.querySelector("#run table.bars"), region = table.closest(".scroll");
+        const cells = [table.tHead.rows[0].cells[0], ...[...table.tBodies[0].rows].map(row => row.cells[0])];
+        cells[1].textContent = "a_config_with_quite_a_long_name";
+        region.scrollIntoView({ block: "center", behavior: "instant" });
+        region.scrollLeft = region.scrollWidth;
+        const left = region.getBoundingClientRect().left;
+        return [region.scrollLeft, getComputedStyle(document.body).backgroundColor, cells.map(cell => {
+          const box = cell.getBoundingClientRect();
+          const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+          return [box.left - left, box.width, getComputedStyle(cell).backgroundColor, cell.contains(top)];
+        })];
+    """)
+    moved, paper, cells = found
+    assert moved > 50
+    for left, width, ground, on_top in cells:
+        assert (left, ground, on_top) == (pytest.approx(0, abs=1), paper, True)
+        assert width <= 8 * 16 + 1
+
+
 def test_clips_are_filtered_and_ordered_by_tag(shown):
     from selenium.webdriver.support.select import Select
 

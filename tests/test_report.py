@@ -6,9 +6,11 @@ import re
 import shutil
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import report_site
@@ -132,6 +134,41 @@ def test_findings_come_first_with_their_verdict_in_words(made):
     assert "slow: Not run yet: snakemake --cores 4 slow runs it." in words
 
 
+def test_every_verdict_has_a_badge_and_stands_in_the_legend(made):
+    assert report.VERDICTS.keys() == {
+        *("better", "worse", "within noise", "not converged", "no interval", "same by construction"),
+    }
+    words = Reader(made.read_text()).words
+    legend = words[words.index("The verdicts:") : words.index("The report's tables")]
+    for verdict, (sign, _) in report.VERDICTS.items():
+        assert f"{sign} {verdict}" in legend
+
+
+def test_headings_go_down_one_level_at_a_time(made):
+    reader = Reader(made.read_text())
+    levels = [int(tag[1]) for tag, _ in reader.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    group = made.read_text().partition('<h4 class="group">')[2]
+    assert group.startswith("Group &lt;one&gt;</h4>")
+    assert html.unescape(re.search("<h5>(.*?)</h5>", group)[1]) == ASK
+
+
+def test_a_negative_number_in_a_caption_has_a_minus(site, monkeypatch):
+    caption = "The gap is -0.022 (widest, log-mel) to -.5 at 5-10 clips."
+    captions = files.read_json("figures/captions.json")
+    captions["loss_by_epoch.png"]["caption"] = caption
+    files.write_json("figures/captions.json", captions)
+    assert run(monkeypatch) == 0
+    words = Reader((site / "out/page/index.html").read_text()).words
+    assert "The gap is −0.022 (widest, log-mel) to −.5 at 5-10 clips." in words
+
+
+def test_whole_numbers_have_commas_at_the_thousands():
+    frame = pd.DataFrame({"split": ["train"], "clips": [15250], "labels a clip": ["3.0"]})
+    assert report.table_of("counts", "Clips", frame).rows == (("train", "15,250", "3.0"),)
+
+
 def test_findings_of_other_settings_are_told_and_not_shown(site, monkeypatch):
     settings = report_site.settings()
     found = report.read_findings("findings/findings.json", "report", settings, "suites")
@@ -150,7 +187,9 @@ def test_the_page_says_what_was_run_and_features_the_best_by_validation(made):
     assert "2 configs (networks), by default with 2 seeds each" in words
     assert "100 % of its clips are by an artist" not in words
     assert "all as in defaults" in words
-    assert "frontend: mel, batch_norm: yes" in words
+    assert "seeds[0, 1]" in words
+    assert "patiencenull" in words
+    assert "frontend: mel, batch_norm: true" in words
     assert "Architecture: mel_bn" in words
     assert re.search(r"test 12 12 3 3\.0", words)  # clips, songs, artists, labels a clip
     assert "snakemake --cores 4 all" in words

@@ -225,6 +225,7 @@ def confused(test: splits.Split, probabilities: np.ndarray, name: str) -> dict[s
     listed = "; ".join(f"{pair['true']} for {pair['given']} {pair['rate']:.2f}" for pair in pairs[:3])
     said = (
         f"Heat map: how often {name} takes the tag of the row for that of the column. Most often: {listed or 'none'}."
+        " More in the table below."
     )
     names = [test.tags[place] for place in order]
     drawn = web_drawings.heat_map(rate[np.ix_(order, order)], names, said, ("true, not given", "given in its place"))

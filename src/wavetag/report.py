@@ -4,6 +4,7 @@ The page needs no network, and is whole without its script. What comes from a da
 template; drawings are made of numbers, and escape the names that they bear.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -11,11 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from wavetag import architecture_drawing, examples, files, findings, params, web_drawings
+from wavetag.settings import flow
 
 TEMPLATES = Path(__file__).with_name("templates")
 SCRIPT, STYLE = "report.js", "report.css"
@@ -24,7 +27,7 @@ VERDICTS = {  # of a finding -> its sign and its class
     findings.WORSE: ("▼", "worse"),
     findings.WITHIN_NOISE: ("≈", "noise"),
     findings.NOT_CONVERGED: ("…", "open"),
-    findings.NO_INTERVAL: ("…", "open"),
+    findings.NO_INTERVAL: ("–", "open"),
     findings.SAME: ("=", "same"),
 }
 SUITES = {  # what each is about; of one that is not listed the name alone is shown
@@ -229,9 +232,13 @@ def read_table(path: str | Path) -> Table:
 
 
 def table_of(name: str, title: str, frame: pd.DataFrame) -> Table:
-    """A frame as a table to read."""
-    rows = tuple(tuple(str(value) for value in row) for row in frame.to_numpy(dtype=object))
+    """A frame as a table to read, its whole numbers with commas at the thousands."""
+    rows = tuple(tuple(_cell(value) for value in row) for row in frame.to_numpy(dtype=object))
     return Table(name, title, tuple(str(column) for column in frame), rows)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | np.integer) and not isinstance(value, bool) else str(value)
 
 
 def config_table(settings: Mapping[str, Any]) -> Table:
@@ -239,21 +246,14 @@ def config_table(settings: Mapping[str, Any]) -> Table:
     rows = []
     for name, entry in settings["experiments"].items():
         own = {key: value for key, value in entry.items() if value != settings["defaults"][key]}
-        rows.append((name, ", ".join(f"{key}: {_plain(value)}" for key, value in own.items()) or "all as in defaults"))
+        rows.append((name, ", ".join(f"{key}: {flow(value)}" for key, value in own.items()) or "all as in defaults"))
     return Table("configs", "Configs", ("config", "differs from the defaults in"), tuple(rows))
 
 
 def flat_settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each section of the settings but the experiments, tables and questions, as names and values to read."""
+    """Each section of the settings but the experiments, tables and questions: names, and values as in YAML."""
     shown = ("dataset", "prepare", "split", "evaluate", "defaults")
-    return [(section, [(key, _plain(value)) for key, value in settings[section].items()]) for section in shown]
-
-
-def _plain(value: Any) -> str:
-    """A setting in words: lists without brackets, yes and no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return [(section, [(key, flow(value)) for key, value in settings[section].items()]) for section in shown]
 
 
 def render(settings: Mapping[str, Any], **content: Any) -> str:
@@ -272,6 +272,9 @@ def render(settings: Mapping[str, Any], **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["commands"] = _commands
+    environment.filters["breakable"] = _breakable
+    environment.filters["minus"] = lambda text: re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)
+    environment.filters["count"] = "{:,}".format
     environment.filters["shape"] = architecture_drawing.shape_in_words
     environment.filters["score"] = lambda value, decimals=3: "–" if value is None else _score(value, decimals)
     return environment.get_template("report.html").render(
@@ -282,6 +285,7 @@ def render(settings: Mapping[str, Any], **content: Any) -> str:
         seeds=len(settings["defaults"]["seeds"]),
         shown=examples.SHOWN,
         rule=examples.RULE,
+        verdicts=VERDICTS,
         **content,
     )
 
@@ -291,6 +295,11 @@ def _commands(text: str) -> Markup:
     parts = text.split("`")
     marked = [Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)]
     return Markup("").join(marked)
+
+
+def _breakable(name: str) -> Markup:
+    """An escaped name that a narrow column may break behind an underscore."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
 
 
 def _score(value: float, decimals: int) -> str:

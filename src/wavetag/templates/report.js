@@ -3,9 +3,10 @@
 
 const status = document.getElementById("status");
 
+// The number that a cell begins with, as in "1,869,874", ".678 ± .014" and "−.012 [−.03, +.01]".
 const numberOf = text => {
-  const found = text.replace("−", "-").match(/[-+]?\d*[.,]?\d+/);
-  return found ? Number(found[0].replace(",", "")) : NaN;
+  const found = text.replaceAll("−", "-").match(/^[-+]?(\d{1,3}(,\d{3})+(?!\d)|\d+)?(\.\d+)?/)[0];
+  return /\d/.test(found) ? Number(found.replaceAll(",", "")) : NaN;
 };
 
 const valueOf = cell => cell.dataset.value ?? cell.textContent.trim();
@@ -32,7 +33,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
     if (head.classList.contains("drawn")) return;
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
+    const arrow = document.createElement("span"); // drawn by the style, for the eye: aria-sort says it to others
+    arrow.className = "arrow";
+    arrow.setAttribute("aria-hidden", "true");
+    button.append(...head.childNodes, arrow);
     head.append(button);
     button.addEventListener("click", () => {
       const descending = head.getAttribute("aria-sort") === "ascending" || (!head.hasAttribute("aria-sort") && column > 0);
