@@ -356,9 +356,10 @@ def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_pa
         ("experiments:\n  long: {length: 0}\n", "experiments.long.length: 0 is not allowed"),
         (
             "experiments:\n  long: {length: 512}\ndefaults: {epochs: 3}\n",
-            "a suite has a section experiments and may have",
+            r"\(top level\): unknown key 'defaults'; allowed are experiments, common, splits, study, questions$",
         ),
-        ("", "a suite has a section experiments and may have"),
+        ("", r"\(top level\): null is not a mapping of keys to values"),
+        ("questions: []\n", r"\(top level\): 'experiments' is missing"),
         ("experiments:\n  one: {split: other}\n", "experiments.one: split is not a suite's to set that has no splits"),
         ("splits: {main: {}}\nexperiments:\n  one: {sample_rate: 12000}\n", "experiments.one: split is missing"),
         (
@@ -369,7 +370,31 @@ def test_a_suite_has_its_own_experiments_and_the_pipelines_other_settings(tmp_pa
             "splits: {main: {part: 3}}\nexperiments:\n  one: {sample_rate: 12000, split: main}\n",
             "unknown key 'part'",
         ),
-        ("experiments:\n  one: {filters: 30, feature_pool_size: 4}\n", "30 filters are no multiple of 4"),
+        (
+            "experiments:\n  one: {filters: 30, feature_pool: max, feature_pool_size: 4}\n",
+            "experiments.one.feature_pool_size: 30 filters are no multiple of 4",
+        ),
+        (
+            "experiments:\n  one: {feature_pool: l2}\n",
+            "experiments.one.feature_pool_size: 1 is not allowed with feature_pool l2; at least 2 is",
+        ),
+        (
+            "experiments:\n  one: {network: fcn, window: 29.125}\n",
+            "experiments.one: network fcn takes 96 channels, as of frontend log_mel with bands 96; frontend raw",
+        ),
+        (
+            "experiments:\n  one: {network: fcn, frontend: log_mel, bands: 96}\n",
+            "network fcn takes windows of 1,280 to 2,559 frames; length 256 with stride 256 makes 137 of 34,950",
+        ),
+        (
+            "experiments:\n  one: {network: sample_cnn, frontend: samples}\n",
+            "network sample_cnn takes windows of 59,049 to 118,097 samples; a window has 34,950",
+        ),
+        ("experiments: {one: {}}\nsplits: {main: {without: []}}\n", r"splits.main.without: \[\] should be non-empty"),
+        (
+            "experiments: {one: {}, two: {}}\nquestions: [{ask: 'Is it?', one: one, other: two, only_tags: []}]\n",
+            r"questions.0.only_tags: \[\] should be non-empty",
+        ),
         ("experiments:\n  one: {window: 30}\n", "30 s is longer than a clip, which is 29.125 s"),
         ("experiments:\n  one: {overlap: 1}\n", "experiments.one.overlap: 1 is not allowed"),
         ("experiments:\n  one: {conv_layers: 4}\n", "needs windows of 65536 samples or more, for 256 frames"),
@@ -380,6 +405,123 @@ def test_a_wrong_suite_is_refused(tmp_path, text, expected):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(params.ParamsError, match=expected):
         params.load_suite(tmp_path, SETTINGS, SCHEMA)
+
+
+@pytest.mark.parametrize("frontend", ["mel", "linear", "flat", "samples"])
+def test_where_no_filters_are_learned_their_pooling_has_no_effect(tmp_path, frontend):
+    text = f"experiments:\n  one: {{frontend: {frontend}, filters: 30, feature_pool: l2, feature_pool_size: 4}}\n"
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.load_suite(tmp_path, SETTINGS, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("common", "told"),
+    [
+        ("epochs: 0", "common.epochs: 0 is not allowed; at least 1 is"),
+        ("epoch: 3", "common: unknown key 'epoch'"),
+        ("window: 30", "common.window: 30 s is longer than a clip"),
+        ("length: 90000", "common: length 90000 with stride 256 needs windows of"),
+        ("select: last, patience: 3", "common: patience 3 with select last"),
+        ("network: musicnn", "common: network musicnn takes 96 channels"),
+        ("feature_pool: max", "common.feature_pool_size: 1 is not allowed"),
+        ("split: mian", "common.split: there is no split 'mian'"),
+    ],
+)
+def test_what_is_wrong_in_common_is_told_once(tmp_path, common, told):
+    """And not of the entry that has a value of its own in its place."""
+    settings = "" if "split" in common else "split: main, "
+    text = f"""
+        splits: {{main: {{}}}}
+        common: &common {{sample_rate: 12000, {settings}{common}}}
+        experiments:
+          one: {{<<: *common}}
+          two: {{<<: *common, momentum: 0.5}}
+    """
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(params.ParamsError) as error:
+        params.load_suite(tmp_path, SETTINGS, SCHEMA)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{tmp_path}/params.yaml: {told}")
+
+
+def test_what_no_entry_has_from_common_is_not_told(tmp_path):
+    text = """
+        splits: {main: {}}
+        common: &common {sample_rate: 12000, split: main, length: 90000}
+        experiments: {one: {<<: *common, length: 256}}
+    """
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.load_suite(tmp_path, SETTINGS, SCHEMA)
+
+
+# The checks before anything runs, and what the networks themselves take
+
+STATISTICS = {"minimum": -1, "maximum": 1, "mean": 0.0, "standard_deviation": 1.0}
+
+
+def taken(config, window):
+    """Whether the network itself takes such windows."""
+    from wavetag import networks
+
+    try:
+        networks.Tagger(config, STATISTICS, 1, config["sample_rate"], window)
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_table_of_networks_is_that_of_the_networks():
+    from wavetag import architectures
+
+    modules = (architectures.FCN, architectures.CRNN, architectures.Musicnn)
+    modules += (architectures.SampleCNN, architectures.ShortChunkResNet)
+    assert {module.name: (module.channels, module.least, module.most) for module in modules} == params.SHAPES
+    assert set(params.SHAPES) == set(architectures.NAMES)
+
+
+@pytest.mark.parametrize("network", params.SHAPES)
+def test_a_network_takes_the_windows_that_the_check_lets_through_and_no_others(network):
+    """At the border, one sample within it and one beyond, with each front end that can be made to fit."""
+    channels, least, most = params.SHAPES[network]
+    fronts = {"samples": {}} if channels == 1 else {"mel": {"bands": channels}, "log_mel": {"bands": channels}}
+    if channels > 1:
+        fronts |= {"linear": {"length": 2 * channels - 2}, "raw": {"filters": channels}}
+        fronts |= {"fourier": {"length": 2 * channels - 2}, "samples": {}, "flat": {}}
+    taking = set()
+    for front, fitting in fronts.items():
+        config = {**DEFAULTS, "length": 64, "stride": 32, "frontend": front, "network": network, **fitting}
+        first = params._samples(config, least)
+        windows = {first - 1, first, first + 1}
+        if most and front == "samples":
+            windows |= {most, most + 1}
+        elif most:
+            windows |= {params._samples(config, most + 1) - 1, params._samples(config, most + 1)}
+        for window in windows:
+            takes = taken(config, window)
+            assert (params.misfit(config, window) is None) == takes, (front, window)
+            taking |= {front} if takes else set()
+    assert taking == ({"samples"} if channels == 1 else {"mel", "log_mel", "linear", "raw", "fourier"})
+
+
+@pytest.mark.parametrize("frontend", ["raw", "mel", "linear", "flat", "fourier", "log_mel", "samples"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_trunk_takes_the_windows_that_the_check_lets_through_and_no_others(frontend, layers):
+    for length, stride, bands in ((64, 32, 40), (16, 64, 128), (33, 7, 8)):
+        config = {**DEFAULTS, "frontend": frontend, "length": length, "stride": stride, "bands": bands}
+        config |= {"conv_layers": layers, "filters": 2, "conv_filters": 2, "hidden": 2}
+        window = next(window for window in range(1, 3_000) if taken(config, window))
+        assert params.misfit(config, window) is None
+        assert f"needs windows of {window} samples or more" in params.misfit(config, window - 1)
+
+
+def test_the_length_of_a_mel_spectrograms_fft_is_the_front_ends():
+    from wavetag import frontends
+
+    for rate in (8_000, 12_000, 16_000, 44_100):
+        for length in (8, 17, 256, 1_000, 2_048):
+            for bands in (2, 40, 96, 128, 200):
+                known = frontends.mel_fft_size(rate, length, bands)
+                assert params._least_fft_size(rate, length, bands) == known, (rate, length, bands)
 
 
 def test_a_default_that_no_entry_takes_is_refused_as_without_effect(tmp_path):

@@ -166,6 +166,14 @@ def test_a_study_is_read(tmp_path):
     assert read(written(tmp_path, lambda section: None)) == PLAN
 
 
+def test_a_range_of_filters_of_which_all_can_be_pooled_is_read(tmp_path):
+    def pooled(section):
+        section["config"] |= {"feature_pool": "max", "feature_pool_size": 4}
+        section["space"]["filters"] = {"low": 16, "high": 64, "step": 8}
+
+    assert read(written(tmp_path, pooled)).space["filters"]["step"] == 8
+
+
 def test_settings_that_are_drawn_together_are_set_one_by_one():
     drawn = {"length/stride": "512/256", "batch_norm": True, "learning_rate": 0.01}
     config = PLAN.config_of(drawn, DEFAULTS)
@@ -197,7 +205,36 @@ def space(**drawn):
         (space(frontend={"choices": ["mel", "mfcc"]}), "study.space.frontend: frontend: 'mfcc' is not allowed"),
         (space(bands__filters={"choices": ["64"]}), "study.space.bands/filters: '64' is not allowed; 2 values with /"),
         (space(bands__filters={"low": 1, "high": 2}), "study.space.bands/filters: low 1 and high 2 are not allowed"),
-        (space(conv_layers={"choices": [2, 3]}), "3 convolutions needs windows of 16640 samples or more; a window has"),
+        (lambda section: section.update(startup_trials=7), "study.startup_trials: 7 is not allowed; at most trials, 6"),
+        (
+            lambda section: section["pruner"].update(startup_trials=7),
+            "study.pruner.startup_trials: 7 is not allowed; at most trials, 6, is",
+        ),
+        (
+            lambda section: section["pruner"].update(warmup_epochs=4),
+            "study.pruner.warmup_epochs: 4 is not allowed; less than epochs, 4, is",
+        ),
+        (space(window={"choices": [0.5, 3.0]}), "study.space.window: 3.0 s is longer than a clip, which is 2.0 s"),
+        (lambda section: section["config"].update(window=3.0), "study.config.window: 3.0 s is longer than a clip"),
+        (
+            space(frontend={"choices": ["mel", "raw"]}, network={"choices": ["musicnn"]}, bands={"choices": [96]}),
+            "study.space: network musicnn takes 96 channels, as of frontend log_mel with bands 96; frontend raw",
+        ),
+        (
+            space(feature_pool={"choices": ["none", "l2"]}),
+            "study.space.feature_pool_size: 1 is not allowed with feature_pool l2; at least 2 is",
+        ),
+        (
+            lambda section: (
+                section["config"].update(feature_pool="max", feature_pool_size=4),
+                section["space"].update(filters={"low": 16, "high": 64}),
+            ),
+            "study.config.feature_pool_size: 17 filters are no multiple of 4",
+        ),
+        (
+            space(conv_layers={"choices": [2, 3]}),
+            "length 512 with stride 256 needs windows of 16640 samples or more, for 64 frames (conv_layers 3)",
+        ),
     ],
 )
 def test_a_wrong_study_is_refused_before_anything_runs(tmp_path, change, message):

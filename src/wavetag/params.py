@@ -1,13 +1,21 @@
 """Settings: read from ``params.yaml``, checked as a whole before anything runs, one config at a time."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 POOL = 4  # of frames, after each of the trunk's convolutions
+SHAPES = {  # networks in the trunk's place: the channels that they take, the least and the most frames of a window
+    "fcn": (96, 1_280, 2_559),
+    "crnn": (96, 96, None),
+    "musicnn": (96, 1, None),
+    "short_chunk_resnet": (128, 1, None),
+    "sample_cnn": (1, 3**10, 2 * 3**10 - 1),
+}
 
 GENERATOR = Path("src/minitune")
 DOWNLOADS = Path("data/downloads")  # what lies in it is ours to fill
@@ -31,8 +39,8 @@ LISTS = {  # what they look like, for who has given something else
 }
 VOCABULARIES = "merged50, standard50, all, top:N (N at least 1) and lists of tags, each once"
 
-
 OF_SUITES = ("common", "splits", "study", "questions")  # what a suite may have besides experiments
+BASES = ("defaults", "common")  # what entries begin with
 
 
 class ParamsError(ValueError):
@@ -132,10 +140,13 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
     """
     path = Path(folder) / "params.yaml"
     suite = read_yaml(path)
-    if not isinstance(suite, dict) or "experiments" not in suite or not set(suite) <= {"experiments", *OF_SUITES}:
-        raise ParamsError(
-            f"{path}: a suite has a section experiments and may have {', '.join(OF_SUITES)}; {suite!r} was given"
-        )
+    if not isinstance(suite, dict):
+        raise ParamsError(f"{path}: (top level): {_shown(suite)} is not a mapping of keys to values")
+    allowed = ("experiments", *OF_SUITES)
+    if unknown := ", ".join(repr(key) for key in suite if key not in allowed):
+        raise ParamsError(f"{path}: (top level): unknown key {unknown}; allowed are {', '.join(allowed)}")
+    if "experiments" not in suite:
+        raise ParamsError(f"{path}: (top level): 'experiments' is missing")
     rest = {key: value for key, value in params.items() if key not in OF_SUITES}
     merged = {**rest, **suite, "tables": {name: [] for name in params["tables"]}}
     problems = list(schema_problems(merged, read_yaml(Path(schema)))) or list(_of_a_suite(merged))
@@ -155,14 +166,37 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
 
 def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
     """Where a suite's entries say which clips they take: all, if it has splits of its own, else none."""
-    for where, entry in _entries(suite):
+
+    def problems(entry: Mapping[str, Any]) -> Iterator[str]:
         for key in ("sample_rate", "split"):
             if "splits" not in suite and key in entry:
-                yield f"{where}: {key} is not a suite's to set that has no splits: its stages take the pipeline's"
+                yield f": {key} is not a suite's to set that has no splits: its stages take the pipeline's"
             elif "splits" in suite and key not in entry:
-                yield f"{where}: {key} is missing: begin the entry with `<<: *common`, as the others"
+                yield f": {key} is missing: begin the entry with `<<: *common`, as the others"
         if "splits" in suite and entry.get("split") not in (None, *suite["splits"]):
-            yield f"{where}.split: there is no split {entry['split']!r}; there are {', '.join(suite['splits'])}"
+            yield f".split: there is no split {entry['split']!r}; there are {', '.join(suite['splits'])}"
+
+    yield from _of_entries(suite, problems, ("common",))
+
+
+def _of_entries(
+    params: Mapping[str, Any], problems: Callable[[Mapping[str, Any]], Iterable[str]], bases: Sequence[str] = BASES
+) -> Iterator[str]:
+    """What is wrong with entries, a line each; what some have from what they begin with is told once, of that.
+
+    Args:
+        params: of the pipeline or of a suite.
+        problems: an entry -> what is wrong with it, each beginning with what stands behind the entry's name: a colon,
+            or a point and a key.
+        bases: names of the sections that entries begin with.
+    """
+    of_bases = {base: list(problems(params[base])) for base in bases if base in params}
+    found = (
+        next((base for base, known in of_bases.items() if problem in known), where) + problem
+        for where, entry in _entries(params)
+        for problem in problems(entry)
+    )
+    yield from dict.fromkeys(found)
 
 
 def _question_problems(params: Mapping[str, Any], suite: str) -> Iterator[str]:
@@ -285,12 +319,12 @@ def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _told_once(problems: Iterable[tuple[list[str], str]]) -> Iterator[str]:
-    """Key and sentence of each as a line; what entries have from the defaults is told of the defaults alone."""
-    of_defaults = set()
+    """Key and sentence of each as a line; what entries have from what they begin with is told of that alone."""
+    of_bases = set()
     for path, sentence in problems:
-        if path[:1] == ["defaults"]:
-            of_defaults.add((*path[1:], sentence))
-        elif path[:1] == ["experiments"] and (*path[2:], sentence) in of_defaults:
+        if path and path[0] in BASES:
+            of_bases.add((*path[1:], sentence))
+        elif path[:1] == ["experiments"] and (*path[2:], sentence) in of_bases:
             continue
         yield f"{'.'.join(path) or '(top level)'}: {sentence}"
 
@@ -371,45 +405,119 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
         for name in names:
             if name not in params["experiments"]:
                 yield f"tables.{table}: there is no experiment {name!r}; there are {', '.join(params['experiments'])}"
-    for name in params["experiments"]:
-        settings = config(params, name)
-        if settings["select"] == "last" and settings["patience"] is not None:
-            yield (
-                f"experiments.{name}: patience {settings['patience']} with select last keeps an epoch that is so many"
-                " past the best; with patience, select loss or roc_auc"
-            )
     yield from _defaults_without_effect(params)
-    yield from dict.fromkeys(_too_few_frames(params))
+    yield from _of_entries(params, lambda entry: entry_problems(params, {**params["defaults"], **entry}))
 
 
-def _too_few_frames(params: Mapping[str, Any]) -> Iterator[str]:
-    """Entries whose windows are too short for their front end; the defaults where an entry has it from them."""
-    of_defaults = _framing(params["defaults"])
-    for name in params["experiments"]:
-        settings = config(params, name)
-        framing = _framing(settings)
-        _, length, stride, needed, _ = framing
-        where = "defaults" if framing == of_defaults else f"experiments.{name}"
-        window, least = of_config(params, settings), length + (needed - 1) * stride
-        if settings["frontend"] != "samples" and window < least:
-            yield (
-                f"{where}: length {length} with stride {stride} needs windows of {least} samples or more, for {needed}"
-                f" frames; a window has {window}"
-            )
-        if window > clip_samples(params, settings["sample_rate"]):
-            yield (
-                f"{where}.window: {settings['window']} s is longer than a clip, which is"
-                f" {params['prepare']['clip_seconds']} s (prepare.clip_seconds)"
-            )
-        if settings["filters"] % settings["feature_pool_size"]:
-            yield (
-                f"{where}.feature_pool_size: {settings['filters']} filters are no multiple of"
-                f" {settings['feature_pool_size']}"
-            )
+def entry_problems(params: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
+    """What an experiment cannot be together, as its network would say too, but before anything has run.
+
+    Args:
+        params: of the pipeline or of a suite: how long clips and windows are.
+        settings: of the experiment, with every default filled in.
+
+    Yields:
+        Each problem, beginning with what stands behind the experiment's name: a colon, or a point and a key.
+    """
+    window = of_config(params, settings)
+    if settings["select"] == "last" and settings["patience"] is not None:
+        yield (
+            f": patience {settings['patience']} with select last keeps an epoch that is so many past the best; with"
+            " patience, select loss or roc_auc"
+        )
+    if window > clip_samples(params, settings["sample_rate"]):
+        yield (
+            f".window: {settings['window']} s is longer than a clip, which is {params['prepare']['clip_seconds']} s"
+            " (prepare.clip_seconds)"
+        )
+    if settings["frontend"] == "raw" and settings["feature_pool"] != "none":
+        pool, size, filters = settings["feature_pool"], settings["feature_pool_size"], settings["filters"]
+        if size < 2:
+            yield f".feature_pool_size: {size} is not allowed with feature_pool {pool}; at least 2 is"
+        elif filters % size:
+            yield f".feature_pool_size: {filters} filters are no multiple of {size}"
+    if problem := misfit(settings, window):
+        yield f": {problem}"
 
 
-def _framing(settings: Mapping[str, Any]) -> tuple[int, int, int, int, Any]:
-    """Sample rate, length and stride, how many frames the network needs, and the seconds of a window."""
-    few = settings["frontend"] == "flat" or settings["network"] != "trunk"
-    needed = 1 if few else POOL ** settings["conv_layers"]
-    return settings["sample_rate"], settings["length"], settings["stride"], needed, settings["window"]
+def misfit(settings: Mapping[str, Any], window: int) -> str | None:
+    """Why a network cannot take what its front end makes of a window; None if it can.
+
+    Args:
+        settings: of an experiment, with every default filled in.
+        window: its samples.
+    """
+    front, network = settings["frontend"], settings["network"]
+    framing = f"length {settings['length']} with stride {settings['stride']}"
+    if front == "log_mel" and window <= (half := _fft_size(settings) // 2):
+        return f"frontend log_mel needs windows of {half + 1} samples or more, over half its FFT; a window has {window}"
+    frames = _frames(settings, window)
+    if network == "trunk":
+        if frames >= (needed := POOL ** settings["conv_layers"]):
+            return None
+        if front == "flat":  # whose frames lie end to end
+            needed = -(-needed // (settings["length"] // 2 + 1))
+        least, what = _samples(settings, needed), f"frontend {front}" if front in ("samples", "log_mel") else framing
+        frames = f"{needed} frames (conv_layers {settings['conv_layers']})"
+        return f"{what} needs windows of {least} samples or more, for {frames}; a window has {window}"
+    channels, least, most = SHAPES[network]
+    if (given := _channels(settings)) != channels:
+        what = (
+            "1 channel, as of frontend samples"
+            if channels == 1
+            else f"{channels} channels, as of frontend log_mel with bands {channels}"
+        )
+        return f"network {network} takes {what}; frontend {front} gives {given}"
+    if least <= frames <= (most or frames):
+        return None
+    allowed = f"{least:,} to {most:,}" if most else f"{least:,} or more"
+    if front == "samples":
+        return f"network {network} takes windows of {allowed} samples; a window has {frames:,}"
+    return f"network {network} takes windows of {allowed} frames; {framing} makes {frames:,} of {window:,} samples"
+
+
+def _frames(settings: Mapping[str, Any], window: int) -> int:
+    """Frames that the network sees of so many samples, as ``frontends`` makes them."""
+    front, length, stride = settings["frontend"], settings["length"], settings["stride"]
+    if front == "samples":
+        return window
+    if front == "log_mel":  # centred on every stride-th sample
+        return window // stride + 1
+    whole = (window - length) // stride + 1 if window >= length else 0
+    return whole * (length // 2 + 1) if front == "flat" else whole
+
+
+def _samples(settings: Mapping[str, Any], frames: int) -> int:
+    """The least samples of which a front end makes so many frames, those of ``flat`` before they lie end to end."""
+    if settings["frontend"] == "samples":
+        return frames
+    least = (frames - 1) * settings["stride"]
+    return max(least, _fft_size(settings) // 2 + 1) if settings["frontend"] == "log_mel" else least + settings["length"]
+
+
+def _channels(settings: Mapping[str, Any]) -> int:
+    """Channels that the network sees, as ``frontends`` makes them."""
+    front = settings["frontend"]
+    if front == "raw":
+        return settings["filters"] // (1 if settings["feature_pool"] == "none" else settings["feature_pool_size"])
+    if front in ("mel", "log_mel"):
+        return settings["bands"]
+    return settings["length"] // 2 + 1 if front in ("linear", "fourier") else 1
+
+
+def _fft_size(settings: Mapping[str, Any]) -> int:
+    """The smallest power of two, at least ``length``, whose FFT leaves no mel band without a frequency."""
+    return _least_fft_size(settings["sample_rate"], settings["length"], settings["bands"])
+
+
+@cache
+def _least_fft_size(rate: int, length: int, bands: int) -> int:
+    top, size = math.log10(1 + rate / 2 / 700), 2 ** (length - 1).bit_length()
+    edges = [700 * (10 ** (top * number / (bands + 1)) - 1) for number in range(bands + 2)]
+    # a band is empty between its edges where no multiple of rate / size lies between them
+    while any(
+        (math.floor(low * size / rate) + 1) * rate / size >= high
+        for low, high in zip(edges[:-2], edges[2:], strict=True)
+    ):
+        size *= 2
+    return size

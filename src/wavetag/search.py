@@ -32,6 +32,10 @@ OF_THE_STUDY = {  # settings that are no part of a space
     "split": "searches take the pipeline's own",
     "tune": "the learning rate is part of the search",
 }
+TOGETHER = (  # settings of which not all go together
+    *("frontend", "length", "stride", "bands", "filters", "feature_pool", "feature_pool_size"),
+    *("network", "conv_layers", "window"),
+)
 JOINT = "/"  # in a key of the space, and in its choices: settings that are drawn together, as in length/stride
 
 
@@ -101,10 +105,16 @@ def read_study(
 
 
 def _wrong_space(section: Mapping[str, Any], settings: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
-    """What a schema cannot say of a space: keys and values that no config may have, and windows that are too short."""
+    """What a schema cannot say of a study: numbers, keys and values that cannot be, alone or together."""
     entry_schema = {"$defs": schema["$defs"], **schema["$defs"]["config"]}
     if section["workers"] != list(range(len(section["workers"]))):
         yield f"workers: {section['workers']} is not allowed; they are numbered from 0, as in [0, 1]"
+    trials, epochs, pruner = section["trials"], section["epochs"], section["pruner"]
+    for key, startup in (("startup_trials", section), ("pruner.startup_trials", pruner)):
+        if (count := startup["startup_trials"]) > trials:
+            yield f"{key}: {count} is not allowed; at most trials, {trials}, is"
+    if pruner["warmup_epochs"] >= epochs:
+        yield f"pruner.warmup_epochs: {pruner['warmup_epochs']} is not allowed; less than epochs, {epochs}, is"
     seen = set(section["config"])
     problems = [*_refused("config", section["config"], entry_schema)]
     for key, drawn in section["space"].items():
@@ -130,7 +140,7 @@ def _wrong_space(section: Mapping[str, Any], settings: Mapping[str, Any], schema
             problems += _refused(where, settings_of({key: value}), entry_schema)
     yield from dict.fromkeys(problems)
     if not problems:
-        yield from _too_few_frames(section, settings)
+        yield from dict.fromkeys(_impossible(section, settings))
 
 
 def _refused(where: str, given: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
@@ -139,21 +149,28 @@ def _refused(where: str, given: Mapping[str, Any], schema: Mapping[str, Any]) ->
     yield from (f"{where}: {problem}" for problem in params.schema_problems(dict(given), schema))
 
 
-def _too_few_frames(section: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[str]:
-    """Draws whose windows would leave nothing after the trunk's max-poolings by 4."""
-    framing = ("length", "stride", "conv_layers", "window")
-    drawn = {key: about for key, about in section["space"].items() if set(key.split(JOINT)) & set(framing)}
-    values = [about.get("choices") or (about["low"], about["high"]) for about in drawn.values()]
-    for together in product(*values):
+def _impossible(section: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterable[str]:
+    """Draws that are no experiment: whose windows are too short or too long for the network, say."""
+    drawn = {key: about for key, about in section["space"].items() if set(key.split(JOINT)) & set(TOGETHER)}
+    for together in product(*map(_values, drawn.values())):
         draw = dict(zip(drawn, together, strict=True))
-        config = {**settings["defaults"], **section["config"], **settings_of(draw)}
-        window = params.of_config(settings, config)
-        least = config["length"] + (params.POOL ** config["conv_layers"] - 1) * config["stride"]
-        if window < least:
-            yield (
-                f"space: length {config['length']} with stride {config['stride']} and {config['conv_layers']}"
-                f" convolutions needs windows of {least} samples or more; a window has {window}"
-            )
+        config = {**settings["defaults"], **section["config"], **settings_of(draw), "select": "roc_auc"}
+        for problem in params.entry_problems(settings, config):
+            of_all = not drawn or problem.partition(":")[0].removeprefix(".") in section["config"]
+            yield f"{'config' if of_all else 'space'}{problem}"
+
+
+def _values(drawn: Mapping[str, Any]) -> Sequence[Any]:
+    """Of what is drawn the values to check: all choices, or of a range its ends.
+
+    And of whole numbers the second: where it and the first are multiples of a number, as pooling has it, so are all.
+    """
+    if "choices" in drawn:
+        return drawn["choices"]
+    low, high = drawn["low"], drawn["high"]
+    second = low + (drawn.get("step") or 1)
+    whole = all(isinstance(value, int) for value in (low, second, high)) and second < high
+    return (low, second, high) if whole else (low, high)
 
 
 def search_of(name: str) -> str:
