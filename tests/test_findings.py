@@ -31,9 +31,10 @@ NONE = {"mode": "none", "offset": 0.0, "gain": 1 / 32768}
 HOW = {"resamples": 200, "seed": 0}
 
 
-def labels_of(truth=LABELS, names=TAGS, words=None):
+def labels_of(truth=LABELS, names=TAGS, words=None, **more):
     clips = pd.DataFrame({"artist": ARTISTS, "artist_disjoint": (np.arange(CLIPS) % 3 == 0).astype(int)})
-    return findings.Labels(splits.Split(clips, tuple(names), truth), words or {name: (name,) for name in names})
+    words = words or {name: (name,) for name in names}
+    return findings.Labels(splits.Split(clips, tuple(names), truth), words, **more)
 
 
 LABELS_OF_MAIN = labels_of()
@@ -340,7 +341,7 @@ MERGED = labels_of(
 )
 STANDARD_NAMES = ("guitar", "singing", "slow", "weird")
 STANDARD_LABELS = np.column_stack([LABELS[:, [0, 3, 4]], np.random.default_rng(5).random(CLIPS) < 0.3]).astype(np.uint8)
-STANDARD = labels_of(STANDARD_LABELS, STANDARD_NAMES)
+STANDARD = labels_of(STANDARD_LABELS, STANDARD_NAMES, vocabulary="mine")
 OF_BOTH = {"good": config(1.5, labels=MERGED), "base": config(0.5, seed=1, labels=STANDARD)}
 
 
@@ -354,7 +355,10 @@ def test_with_a_truth_both_are_scored_on_the_tags_that_both_can_predict():
     assert entry["clips"] == chosen.sum()
     assert entry["one"]["score"] == pytest.approx(mean_roc_auc(good, chosen, truth))
     assert entry["other"]["score"] == pytest.approx(mean_roc_auc(base, chosen, truth))
-    assert "predictions translated to the tags of the split standard50, over the 3 of its 4 tags" in entry["sentence"]
+    assert (
+        "predictions translated to the tags of the split standard50, vocabulary mine, over the 3 of its 4 tags that can"
+        " be predicted from every config's;"
+    ) in entry["sentence"]
 
 
 def test_without_a_truth_each_is_scored_on_its_own_tags_on_the_clips_tagged_in_both():
@@ -415,12 +419,51 @@ def test_a_frozen_fourier_convolution_is_the_linear_spectrogram_by_construction(
     assert entry_of(PAIR, configs={"good": tuned, "base": linear})["verdict"] != "same by construction"
 
 
-def test_tags_without_a_score_are_counted():
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ([0], "1 of the tags has no score: all these clips have it, or none has"),
+        ([0, 1], "2 of the tags have no score: all these clips have them, or none has"),
+    ],
+)
+def test_tags_without_a_score_are_counted(columns, told):
     truth = LABELS.copy()
-    truth[:, 0] = 0
+    truth[:, columns] = 0
     labels = labels_of(truth)
     configs = {"good": config(1.5, labels=labels), "base": config(0.5, seed=1, labels=labels)}
-    assert "1 of the tags without a score" in entry_of(PAIR, configs=configs)["sentence"]
+    assert f"; {told};" in entry_of(PAIR, configs=configs)["sentence"]
+
+
+OWN = "each trained on the clips that have a tag of its own"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({}, {}, None),
+        ({}, {"vocabulary": "standard50"}, OWN),
+        ({}, {"vocabulary": ["slow", "solo"]}, OWN),
+        ({"population": "all"}, {"population": "all", "vocabulary": "standard50"}, None),
+        ({}, {"population": "all"}, "good trained on tagged clips, base on all"),
+        ({"population": "all"}, {"vocabulary": "standard50"}, "base trained on tagged clips, good on all"),
+    ],
+)
+def test_that_configs_were_trained_on_other_clips_is_told_where_it_is_so(one, other, told):
+    configs = {
+        "good": config(1.5, labels=labels_of(**one)),
+        "base": config(0.5, seed=1, labels=labels_of(**other)),
+    }
+    sentence = entry_of(PAIR, configs=configs)["sentence"]
+    assert ("trained on" in sentence) == bool(told)
+    assert f"; {told};" in sentence or not told
+
+
+def test_tags_left_out_do_not_change_which_clips_were_trained_on():
+    """A split's `without` takes tags away and no clip."""
+    configs = {"good": config(1.5), "base": config(0.5, seed=1, labels=labels_of(LABELS[:, 1:], TAGS[1:]))}
+    sentence = entry_of(PAIR, configs=configs)["sentence"]
+    assert "each on its own tags (6 and 5)" in sentence
+    assert "trained on" not in sentence
 
 
 def test_clips_of_one_artist_have_no_interval_and_no_verdict():
@@ -535,6 +578,7 @@ def problems(*questions, settings=SUITE, suite="long", others=OTHERS):
         WITH_SUM,
         {**ASKED, "other": "report/base"},
         {**ASKED, "truth": "standard50", "only_tags": ["weird"]},
+        {**WITH_SUM, "sum": {"base_long": 0.1, "mel_long": 0.2, "report/base": -0.3}},
         {**ASKED, "truth": "main"},
         {**ASKED, "clips_with": ["my tag", "no singer"]},
         {**ASKED, "without_tags": ["no piano"], "metric": "clip_roc_auc", "published": {"one": ".8"}},
@@ -561,6 +605,15 @@ def test_questions_that_can_be_asked_have_no_problem(question):
         ({**ASKED, "sum": {"base_long": 1}}, "one and other and sum was given"),
         ({"ask": "Is it?", "sum": {"base_long": 1, "mel_long": -1}}, "means is missing"),
         ({**WITH_SUM, "sum": {"base_long": 1, "mel_long": 0}}, "sum: a factor is 0"),
+        ({**WITH_SUM, "sum": {"base_long": 1}}, "sum: base_long alone was given; at least two configs are needed"),
+        ({**WITH_SUM, "sum": {"base_long": 1, "mel_long": 1}}, "sum: the factors 1 and 1 add up to 2; to 0 they have"),
+        ({**WITH_SUM, "sum": {"base_long": 0.5, "mel_long": -1}}, "the factors 0.5 and -1 add up to -0.5"),
+        (
+            {**WITH_SUM, "sum": {"base_long": 1, "mel_long": -2, "long/base_long": 1}},
+            "'base_long' and 'long/base_long' are one config; two are needed",
+        ),
+        ({**ASKED, "other": "long/base_long"}, "'base_long' and 'long/base_long' are one config"),
+        ({**ASKED, "means": "more"}, "means is of a sum; with one and other it is not allowed"),
         ({**WITH_SUM, "published": {"one": ".8"}}, "published is of one and other"),
         ({**ASKED, "truth": "standard"}, "truth: there is no split 'standard'; there are main, standard50, mine"),
         (
@@ -576,6 +629,13 @@ def test_what_is_wrong_with_a_question_is_told_with_what_is_allowed(question, to
     (problem,) = problems(question)
     assert problem.startswith("questions.0: ")
     assert told in problem
+
+
+def test_the_tables_questions_are_of_their_own_configs():
+    asked = {"ask": "Is it?", "one": "raw_bn", "other": "long/base_long"}
+    (problem,) = problems(asked, settings=ROOT, suite="report")
+    assert problem.startswith("questions.0: long/base_long: the tables' questions are of their own configs")
+    assert problems({**asked, "other": "report/base"}, settings=ROOT, suite="report") == []
 
 
 def test_a_question_is_asked_once():
@@ -773,7 +833,10 @@ def test_the_stage_answers_a_suites_questions_across_vocabularies_and_suites(fol
     content = files.read_json("suites/mine/metrics/findings/findings.json")
     translated, across = content["findings"]
     assert translated["tags"] == 50
-    assert "translated to the tags of the split standard50, over the 50 of its 50 tags" in translated["sentence"]
+    assert (
+        "translated to the tags of the split standard50, vocabulary standard50, over all its 50 tags;"
+        " each trained on the clips that have a tag of its own;"
+    ) in translated["sentence"]
     assert across["other"]["name"] == "report/base"
     assert across["other"]["score"] == pytest.approx(files.read_json("metrics/base.json")["roc_auc"], abs=2e-6)
     assert [one["ask"] for one in content["unanswered"]] == ["Is it of the vocabulary?"]
@@ -835,7 +898,7 @@ def other_dataset(folder):
             "data/predictions/base.npz: predictions of 60 clips and 50 tags, which are not those of the split",
         ),
         (other_clips, "configs of splits with other test clips"),
-        (without_evaluation, "data/predictions/base.npz: no such file"),
+        (without_evaluation, "data/predictions/base.npz: no such file: `snakemake --cores 4 all` makes it"),
         (without_convergence, "data/predictions/base.npz: its metrics lack converged: `snakemake --cores 4 all`"),
         (without_split, "standard50/split.tsv: no such file: `snakemake --cores 4 mine` makes it"),
         (other_dataset, "data/predictions/base.npz: of magnatagatune, not minitune"),

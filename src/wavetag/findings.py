@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavetag import params
@@ -52,6 +54,12 @@ ASKS_FOR_YES = (
     *("can", "could", "will", "would", "should"),
 )
 SUGGESTIONS = 3
+CONTENT = {  # lists of findings.json, and what is read of each entry of these
+    "groups": ("name", "heading", "of"),
+    "findings": ("ask", "group", "verdict", "short", "sentence"),
+    "unanswered": ("ask", "group", "why"),
+}
+EXACT = 1e-9  # the sum of a question's factors, which is to be 0
 
 Question = Mapping[str, Any]
 
@@ -183,6 +191,8 @@ def _problems(
         yield f"metric: {question['metric']!r} is not allowed; allowed are {', '.join(METRICS)}"
     if "only_tags" in question and "without_tags" in question:
         yield "only_tags and without_tags were both given; one of them is allowed"
+    if "means" in question and "sum" not in question:
+        yield "means is of a sum; with one and other it is not allowed"
     given = [key for key in ("one", "other", "sum") if key in question]
     if given not in (["one", "other"], ["sum"]):
         yield f"{' and '.join(given) or 'none of them'} was given; either one and other, or sum and means, are needed"
@@ -192,18 +202,38 @@ def _problems(
             yield "means is missing: with sum, say what a value above zero means"
         if "published" in question:
             yield "published is of one and other; with sum it is not allowed"
-        if not all(question["sum"].values()):
-            yield "sum: a factor is 0; a config that does not count is to be left out"
-    elif question["one"] == question["other"]:
-        yield f"one and other are both {question['one']!r}; two configs are needed"
+        yield from _wrong_sum(question["sum"])
+    yield from _named_twice(question, suite)
     known = {**(others or {}), suite: settings}
     for name in terms(question):
-        if others is not None or owner(name, suite)[0] == suite:
+        if suite == REPORT and owner(name, suite)[0] != REPORT:
+            yield f"{name}: the tables' questions are of their own configs; those of suites are not allowed here"
+        elif others is not None or owner(name, suite)[0] == suite:
             yield from _unknown_config(name, suite, known)
     splits_there = dict.fromkeys([MAIN, *(settings.get("splits") or {})])
     if question.get("truth", MAIN) not in splits_there:
         yield f"truth: there is no split {question['truth']!r}; there are {', '.join(splits_there)}"
     yield from _unknown_tags(question, settings)
+
+
+def _wrong_sum(factors: Mapping[str, float]) -> Iterator[str]:
+    if not all(factors.values()):
+        yield "sum: a factor is 0; a config that does not count is to be left out"
+    elif len(factors) < 2:
+        yield f"sum: {next(iter(factors))} alone was given; at least two configs are needed"
+    elif abs(total := sum(factors.values())) > EXACT:
+        given = " and ".join(f"{factor:g}" for factor in factors.values())
+        yield f"sum: the factors {given} add up to {total:g}; to 0 they have to, or it would be no difference"
+
+
+def _named_twice(question: Question, suite: str) -> Iterator[str]:
+    """Configs that are one under two names: within a suite, its own with its name before them."""
+    names = list(question["sum"]) if "sum" in question else [question["one"], question["other"]]
+    for before, name in combinations(names, 2):
+        if before == name:
+            yield f"one and other are both {name!r}; two configs are needed"
+        elif owner(before, suite) == owner(name, suite):
+            yield f"{before!r} and {name!r} are one config; two are needed"
 
 
 def _unknown_config(name: str, suite: str, suites: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -219,8 +249,17 @@ def _unknown_config(name: str, suite: str, suites: Mapping[str, Mapping[str, Any
 
 def vocabulary(settings: Mapping[str, Any], split: str = MAIN) -> str | list[str]:
     """The vocabulary of a split: the pipeline's own, or what a split of a suite has in its place."""
+    return _of_split(settings, split, "vocabulary")
+
+
+def population(settings: Mapping[str, Any], split: str = MAIN) -> str:
+    """The clips that a split trains on, in the same way: ``tagged`` or ``all``."""
+    return _of_split(settings, split, "population")
+
+
+def _of_split(settings: Mapping[str, Any], split: str, key: str) -> Any:
     own = (settings.get("splits") or {}).get(split) or {}
-    return own.get("vocabulary", settings["split"]["vocabulary"])
+    return own[key] if key in own else settings["split"][key]
 
 
 def _unknown_tags(question: Question, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -251,10 +290,14 @@ class Labels:
     Attributes:
         test: the test clips, all of them.
         words: for each tag, in order, the annotated tags that it stands for, as ``tags.sources`` gives it.
+        vocabulary: what it is called, or the tags that it lists.
+        population: which clips are trained on: ``tagged``, those with a tag of the vocabulary, or ``all``.
     """
 
     test: "splits.Split"
     words: Mapping[str, Sequence[str]]
+    vocabulary: str | Sequence[str] = "merged50"
+    population: str = "tagged"
 
 
 @dataclass(frozen=True)
@@ -665,27 +708,48 @@ def _notes(
         notes.append(f"{_tags_word(question['only_tags'])} {_listed(question['only_tags'])} alone")
     if "without_tags" in question:
         notes.append(f"without the {_tags_word(question['without_tags'])} {_listed(question['without_tags'])}")
-    own = [configs[name].labels.test.tags for name in names]
+    of_training = {name: configs[name].labels for name in names}
+    several = len({labels.test.tags for labels in of_training.values()}) > 1
     numbers = [side["tags"] for side in sides_of(entry)]
-    several = any(tags != own[0] for tags in own)
     if truth:
-        notes.append(
-            f"predictions translated to the tags of the split {question['truth']},"
-            f" over the {numbers[0]} of its {len(truth.test.tags)} tags that can be predicted from every config's"
-        )
+        count, over = len(truth.test.tags), f"all its {len(truth.test.tags)} tags"
+        if numbers[0] < count:
+            over = f"the {numbers[0]} of its {count} tags that can be predicted from every config's"
+        of_split = f"the split {question['truth']}, {_vocabulary_words(truth)}"
+        notes.append(f"predictions translated to the tags of {of_split}, over {over}")
     elif several:
         notes.append(f"each on its own tags ({' and '.join(map(str, numbers))}), clips tagged in both vocabularies")
-    if several:
-        notes.append("each trained on the clips that have a tag of its own")
-    undefined = {name: side["tags"] - side["tags_defined"] for name, side in zip(names, sides_of(entry), strict=True)}
-    if any(undefined.values()):
-        notes.append(f"{max(undefined.values())} of the tags without a score, as every such clip has them or none")
+    notes += _training_clips(of_training)
+    lacking = max(side["tags"] - side["tags_defined"] for side in sides_of(entry))
+    if lacking:
+        have, them = ("has", "it") if lacking == 1 else ("have", "them")
+        notes.append(f"{lacking} of the tags {have} no score: all these clips have {them}, or none has")
     which = f" with {_listed(question['clips_with'], 'or')}" if "clips_with" in question else ""
     generated = ", which is generated music" if is_generated(entry["dataset"]) else ""
     notes.append(
         f"{entry['clips']} tagged test clips{which} by {entry['artists']} artists of {entry['dataset']}{generated}"
     )
     return notes
+
+
+def _vocabulary_words(labels: Labels) -> str:
+    words = labels.vocabulary
+    return f"vocabulary {words}" if isinstance(words, str) else f"a vocabulary of {len(words)} listed tags"
+
+
+def _training_clips(labels: Mapping[str, Labels]) -> list[str]:
+    """That configs were trained on other clips, if so: of another population, or with a tag of another vocabulary."""
+    by_population: dict[str, list[str]] = {}
+    for name, one in labels.items():
+        by_population.setdefault(one.population, []).append(name)
+    if len(by_population) > 1:
+        tagged, every = (_listed(by_population[population]) for population in ("tagged", "all"))
+        return [f"{tagged} trained on tagged clips, {every} on all"]
+    vocabularies = {
+        one.vocabulary if isinstance(one.vocabulary, str) else tuple(one.vocabulary) for one in labels.values()
+    }
+    differ = len(vocabularies) > 1 and "tagged" in by_population
+    return ["each trained on the clips that have a tag of its own"] if differ else []
 
 
 def is_generated(dataset: str) -> bool:
@@ -793,6 +857,53 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def read(path: str | Path, suite: str) -> dict[str, Any]:
+    """The findings of the report's tables, from findings.json, or of a suite, from its results.json.
+
+    Args:
+        path: of the file.
+        suite: its name; ``REPORT`` for the tables.
+
+    Returns:
+        The content of findings.json; empty where there is no file, or none of the suite's findings in it yet.
+
+    Raises:
+        ValueError: the file is not as the pipeline writes it; one line that names it and what makes it anew.
+    """
+    from wavetag import files
+
+    if not Path(path).is_file():
+        return {}
+    content = files.read_json(path)
+    if suite != REPORT and isinstance(content, dict):
+        content = content.get("findings")
+        if content is None:
+            return {}
+    if problem := _wrong_content(content):
+        raise ValueError(f"{path}: not as the pipeline writes it ({problem}): {made_by(suite)} makes it anew")
+    return content
+
+
+def _wrong_content(content: Any) -> str | None:
+    """What is not as in findings.json, of all that is read of it; None if all of it is."""
+    if not isinstance(content, dict):
+        return "no mapping of keys to values"
+    for key, needed in CONTENT.items():
+        entries = content.get(key)
+        if not isinstance(entries, list):
+            return f"no list of {key}"
+        for number, entry in enumerate(entries):
+            missing = [one for one in needed if not isinstance(entry, dict) or not isinstance(entry.get(one), str)]
+            if missing:
+                return f"{key}.{number} lacks {', '.join(missing)}"
+    for number, entry in enumerate(content["findings"]):
+        if entry["verdict"] not in HEADS:
+            return f"findings.{number}: verdict {entry['verdict']!r}"
+        if not entry["short"].startswith(entry["ask"]) or ":" not in entry["short"][len(entry["ask"]) :]:
+            return f"findings.{number}: short does not begin with what was asked"
+    return None
+
+
 def of_now(content: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """What of some findings is of the questions and settings that are set now.
 
@@ -843,7 +954,14 @@ def by_group(content: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], li
             yield group, entries
 
 
-STYLES = {BETTER: "green", WORSE: "red", WITHIN_NOISE: "yellow", NOT_CONVERGED: "magenta", SAME: "cyan"}
+STYLES = {
+    BETTER: "green",
+    WORSE: "red",
+    WITHIN_NOISE: "yellow",
+    NOT_CONVERGED: "magenta",
+    NO_INTERVAL: "magenta",
+    SAME: "cyan",
+}
 
 
 def show(suite: str, content: Mapping[str, Any], missing: Sequence[str]) -> None:

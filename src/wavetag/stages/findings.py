@@ -58,7 +58,7 @@ class Pipeline:
                 f"{self.split_path(suite, split)}: {len(test.tags)} tags, not those of the vocabulary that is set:"
                 f" {findings.made_by(suite)} makes it anew"
             )
-        return findings.Labels(test, words)
+        return findings.Labels(test, words, findings.vocabulary(settings, split), findings.population(settings, split))
 
     def config(self, suite: str, name: str) -> findings.Config:
         """One config, as far as its evaluation goes."""
@@ -67,6 +67,8 @@ class Pipeline:
         config = self._of_now(folder, settings, name)
         path = folder / "data/predictions" / f"{name}.npz"
         again = f"{findings.made_by(suite)} evaluates it again"
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file: {findings.made_by(suite)} makes it")
         evaluation = evaluations.read(path)
         missing = [key for key in READ if key not in evaluation.metrics]
         if missing:
