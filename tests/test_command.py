@@ -358,7 +358,7 @@ def test_findings_of_other_settings_or_questions_are_not_shown_as_those_of_now(f
     assert command.main(["findings"]) == 0
     out = capsys.readouterr().out
     assert "And else?" not in out and "Does it help" in out and "Is 20" in out
-    told = "Of other questions or settings than are set now: the rest. `snakemake --cores 4 all` makes them anew."
+    told = "Made for other questions or settings than are set now: the rest. `snakemake --cores 4 all` makes them anew."
     assert told in out
     changed["experiments"]["base"]["epochs"] = 99  # which the suite's question names too
     files.write_text("params.yaml", yaml.safe_dump(changed))
@@ -368,19 +368,73 @@ def test_findings_of_other_settings_or_questions_are_not_shown_as_those_of_now(f
     assert "than are set now: epochs. `snakemake --cores 4 done` makes them anew." in out
 
 
-@pytest.mark.parametrize("content", ['{"findings": 3, "groups": []}', '{"groups": [{}], "findings": []}'])
-def test_findings_that_are_not_as_the_pipeline_writes_them_are_named(found, capsys, content):
-    command.FINDINGS.write_text(content)
-    assert command.main(["findings", "report"]) == 1
-    assert error_of(capsys).startswith(f"wavetag findings: {command.FINDINGS}: not as the pipeline writes it")
+FOUND = {"groups": [], "findings": [entry("Is it?")], "unanswered": []}
+
+
+def without(key):
+    return {**FOUND, "findings": [{name: value for name, value in entry("Is it?").items() if name != key}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ([], "no mapping of keys to values"),
+        ("x", "no mapping of keys to values"),
+        ({}, "no list of groups"),
+        ({**FOUND, "findings": 3}, "no list of findings"),
+        ({**FOUND, "groups": [{"name": "a"}]}, "groups.0 lacks heading, of"),
+        ({**FOUND, "unanswered": ["Is it?"]}, "unanswered.0 lacks ask, group, why"),
+        (without("short"), "findings.0 lacks short"),
+        ({**FOUND, "findings": [entry("Is it?", verdict="so so")]}, "findings.0: verdict 'so so'"),
+        ({**FOUND, "findings": [entry("Is it?") | {"ask": "Or?"}]}, "findings.0: short does not begin with what was"),
+    ],
+)
+def test_findings_that_are_not_as_the_pipeline_writes_them_are_named(found, capsys, content, problem):
+    files.write_json(command.FINDINGS, content)
+    files.write_json("suites/done/results.json", {"configs": {}, "findings": content})
+    for suite, path in (("report", command.FINDINGS), ("done", "suites/done/results.json")):
+        assert command.main(["findings", suite]) == 1
+        assert error_of(capsys).startswith(f"wavetag findings: {path}: not as the pipeline writes it ({problem}")
+
+
+def test_results_of_another_shape_are_named_and_none_yet_are_none(found, capsys):
+    for content in ([], "x"):
+        files.write_json("suites/done/results.json", content)
+        assert command.main(["findings", "done"]) == 1
+        assert error_of(capsys).startswith("wavetag findings: suites/done/results.json: not as the pipeline writes it")
+    for content in ({}, {"configs": {}, "findings": None}):
+        files.write_json("suites/done/results.json", content)
+        assert command.main(["findings", "done"]) == 0
+        assert "Not run yet" in capsys.readouterr().out
+
+
+def test_a_finding_without_an_interval_is_printed(found, capsys):
+    content = json.loads(Path("suites/done/results.json").read_text())
+    content["findings"]["findings"][0]["verdict"] = "no interval"
+    files.write_json("suites/done/results.json", content)
+    assert command.main(["findings", "done"]) == 0
+    assert "Is 20 better?" in capsys.readouterr().out
+
+
+def test_a_suite_that_compares_with_what_is_not_there_says_so(found, capsys):
+    path = Path("suites/done/params.yaml")
+    path.write_text(path.read_text().replace("report/base", "report/bsae"))
+    assert command.main(["findings", "done"]) == 1
+    assert error_of(capsys).startswith(
+        "wavetag findings: suites/done/params.yaml: questions.0: there is no config 'report/bsae' (did you mean base?)"
+    )
 
 
 def test_a_suite_whose_clips_are_not_prepared_says_so(found, capsys):
     common = {"sample_rate": 22050, "split": "main"}
     suite = {"common": common, "splits": {"main": {}}, "experiments": {"more": common}}
     files.write_text("suites/waiting/params.yaml", yaml.safe_dump(suite))
-    assert command.main(["findings", "waiting"]) == 0
-    assert "takes clips at 22050 Hz, which are not prepared" in capsys.readouterr().out
+    told = "suites/waiting/params.yaml: takes clips at 22050 Hz, which are not prepared"
+    assert command.main(["findings", "waiting", "done"]) == 1
+    assert error_of(capsys).startswith(f"wavetag findings: {told}")
+    assert command.main(["findings"]) == 0
+    out = capsys.readouterr().out
+    assert told in out and "Is 20 better?" in out
 
 
 def test_a_suite_that_asks_nothing_says_so(found, capsys):

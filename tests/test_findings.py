@@ -945,7 +945,7 @@ def test_what_searches_chose_is_compared_and_handed_on(searched, monkeypatch, ca
     text = Path("suites/search/params.yaml").read_text()
     Path("suites/search/params.yaml").write_text(text.replace("momentum: 0.9", "momentum: 0.5"))
     assert command.main(["findings", "search"]) == 0
-    assert "Of other questions or settings than are set now: search." in capsys.readouterr().out
+    assert "Made for other questions or settings than are set now: search." in capsys.readouterr().out
 
 
 def test_a_chosen_config_that_is_another_is_named(searched, monkeypatch, capsys):

@@ -6,7 +6,7 @@ import is imported by what is run, so that ``wavetag --help`` is there at once.
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ REPORT = Path("reports/dataset")
 SPLIT = Path("data/split/split.tsv")
 SUITES = Path("suites")
 FINDINGS = Path("metrics/findings/findings.json")
+NOTHING = {"groups": [], "findings": [], "unanswered": []}
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -189,15 +190,23 @@ def findings(parser: argparse.ArgumentParser) -> Run:
 def _findings(arguments: argparse.Namespace) -> None:
     import json
 
-    from wavetag import findings, params
+    from wavetag import findings, params, pipeline
 
     root = params.load()
     there = [findings.REPORT, *(path.parent.name for path in sorted(SUITES.glob("*/params.yaml")))]
     for name in arguments.suites:
         if name not in there:
             raise ValueError(f"there is no suite {name!r}; there are {', '.join(there)}")
+    suites, wrong = pipeline.load_suites(root)
+    if asked := [wrong[name] for name in dict.fromkeys(arguments.suites) if name in wrong]:
+        raise params.ParamsError("\n".join(asked))
+    settings, told = {findings.REPORT: root, **suites}, {}
     wanted = list(dict.fromkeys(arguments.suites)) or there
-    told = {name: _findings_of(name, root) for name in wanted}
+    for name in wanted:
+        if name in wrong:
+            told[name] = {**NOTHING, "missing": [_sentence(line) for line in wrong[name].splitlines()]}
+        else:
+            told[name] = _findings_of(name, settings)
     if arguments.group is not None:
         told = {name: _of_group(content, arguments.group) for name, content in told.items()}
         if not any(content["groups"] or content["missing"] for content in told.values()):
@@ -209,42 +218,26 @@ def _findings(arguments: argparse.Namespace) -> None:
         findings.show(name, content, content["missing"])
 
 
-def _findings_of(name: str, root: dict[str, Any]) -> dict[str, Any]:
+def _findings_of(name: str, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A suite's groups, findings and unanswered questions, as far as they are of the settings of now, and what is not.
 
     Args:
         name: of the suite, or ``findings.REPORT``.
-        root: the pipeline's settings.
+        settings: of the pipeline and of each suite, by name.
     """
-    from wavetag import files, findings, params
+    from wavetag import findings
 
-    nothing = {"groups": [], "findings": [], "unanswered": []}
-
-    @cache
-    def settings_of(suite: str) -> dict[str, Any]:
-        return root if suite == findings.REPORT else params.load_suite(SUITES / suite, root)
-
-    def config_settings(suite: str, config: str) -> dict[str, Any]:
-        return findings.score_settings(settings_of(suite), config)
-
-    try:
-        questions = settings_of(name).get("questions") or []
-        digests = findings.digests(questions, name, config_settings)
-    except params.ParamsError as error:
-        return {**nothing, "missing": [_sentence(line) for line in str(error).splitlines()]}
+    questions = settings[name].get("questions") or []
     if not questions:
-        return {**nothing, "missing": ["Nothing is asked: its settings have no `questions`."]}
+        return {**NOTHING, "missing": ["Nothing is asked: its settings have no `questions`."]}
     path = FINDINGS if name == findings.REPORT else SUITES / name / "results.json"
-    content = files.read_json(path) if path.is_file() else {}
-    content = content if name == findings.REPORT else content.get("findings")
+    content = findings.read(path, name)
     if not content:
-        return {**nothing, "missing": [f"Not run yet: {findings.made_by(name)} runs it."]}
-    try:
-        now = findings.of_now(content, digests)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not as the pipeline writes it ({error!r}): {findings.made_by(name)}") from error
+        return {**NOTHING, "missing": [f"Not run yet: {findings.made_by(name)} runs it."]}
+    digests = findings.digests(questions, name, lambda suite, config: findings.score_settings(settings[suite], config))
+    now = findings.of_now(content, digests)
     stale = now.pop("stale")
-    of_others = "Of other questions or settings than are set now: " + "; ".join(stale)
+    of_others = "Made for other questions or settings than are set now: " + "; ".join(stale)
     return {**now, "missing": [f"{of_others}. {findings.made_by(name)} makes them anew."] if stale else []}
 
 

@@ -7,17 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from wavetag import files, params
-from wavetag.datasets import layout
+from wavetag import files, findings, params, search
 
 SNAPSHOTS = ".params"
+SUITES = Path("suites")
+ENDS = ("findings", "publish")  # stages that every suite has, beside those that train
 
 
 def set_environment() -> None:
@@ -40,16 +41,107 @@ def load_settings() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     Raises ``params.ParamsError`` for what cannot be in the pipeline's own settings.
     """
     settings = params.load()
+    if problems := _unlike_stages("", settings):
+        raise params.ParamsError("\n".join(problems))
     source = Path(settings["dataset"]["source"])
     if params.DOWNLOADS in source.parents:
         source.mkdir(parents=True, exist_ok=True)  # DVC wants every dependency to be there
-    of_roots, unusable = {"": settings}, {}
-    for path in sorted(Path("suites").glob("*/params.yaml")):
+    suites, wrong = load_suites(settings, to_run=True)
+    of_roots = {f"{SUITES}/{name}/": of_suite for name, of_suite in suites.items()}
+    return {"": settings, **of_roots}, {f"{SUITES}/{name}/": reason for name, reason in wrong.items()}
+
+
+def load_suites(settings: Mapping[str, Any], to_run: bool = False) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Settings of each suite, by its name; and, name -> reason, the suites whose settings cannot be.
+
+    What a suite's questions name has to be there in the other suites, as they are now.
+
+    Args:
+        settings: of the pipeline.
+        to_run: whether they are to be run: then what is wrong with a suite's study, and with its dvc.yaml, counts too.
+    """
+    suites, wrong = {}, {}
+    for path in sorted(SUITES.glob("*/params.yaml")):
+        name = path.parent.name
         try:
-            of_roots[f"{path.parent}/"] = params.load_suite(path.parent, settings)
+            suite = params.load_suite(path.parent, settings)
         except params.ParamsError as error:
-            unusable[f"{path.parent}/"] = str(error)
-    return of_roots, unusable
+            wrong[name] = str(error)
+            continue
+        if found := _not_to_be_run(name, suite) if to_run else []:
+            wrong[name] = "\n".join(found)
+        else:
+            suites[name] = suite
+    while True:  # a suite that is found wrong may be one that another compares with
+        known = {findings.REPORT: settings, **suites}
+        found = {name: list(_wrong_questions(name, known, wrong, to_run)) for name in suites}
+        if not any(found.values()):
+            return suites, wrong
+        for name in [name for name in suites if found[name]]:
+            wrong[name] = "\n".join(f"{SUITES / name / 'params.yaml'}: {problem}" for problem in found[name])
+            del suites[name]
+
+
+def _wrong_questions(
+    name: str, known: Mapping[str, Mapping[str, Any]], wrong: Mapping[str, str], to_run: bool
+) -> Iterable[str]:
+    """What is wrong with a suite's questions, held against the suites that are ``known``, and those that are wrong."""
+    suite = known[name]
+    of_wrong = [
+        f"questions.{number}: {config}: {wrong[other]}"
+        for number, question in enumerate(suite.get("questions") or [])
+        for config in findings.terms(question)
+        if (other := findings.owner(config, name)[0]) in wrong
+    ]
+    problems = of_wrong or list(findings.problems(suite, name, known))
+    return problems or (_not_among_deps(name, suite) if to_run else [])
+
+
+def _not_to_be_run(name: str, suite: Mapping[str, Any]) -> list[str]:
+    """Why neither tool can run a suite whose settings are each allowed: its study, or its dvc.yaml, a line each."""
+    if "study" in suite:
+        path = SUITES / name / "params.yaml"
+        try:
+            search.check(suite, path)
+            search.read_study(path, suite)
+        except params.ParamsError as error:
+            return str(error).splitlines()
+    try:
+        return _unlike_stages(f"{SUITES}/{name}/", suite)
+    except params.ParamsError as error:  # a dvc.yaml that is none
+        return str(error).splitlines()
+
+
+def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a root's dvc.yaml, or missing from the settings for it, a line each."""
+    path = f"{root}dvc.yaml"
+    if not Path(path).is_file():
+        return [f"{path}: no such file: it says which stages there are, as suites/long/dvc.yaml does"]
+    content = params.read_yaml(Path(path))
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
+        return [f"{path}: there are no stages"]
+    problems = {name: f"{path}: there is no stage {name}" for name in ENDS if root and name not in stages}
+    for name, stage in stages.items():
+        try:
+            for item in _items(stage, settings):
+                stage_settings(stage, settings, item)
+        except params.ParamsError as error:
+            problems.setdefault(str(error), f"{root}params.yaml: {error}, which the stage {name} of {path} takes")
+    return list(problems.values())
+
+
+def _not_among_deps(name: str, suite: Mapping[str, Any]) -> Iterator[str]:
+    """Configs of others that a suite's questions compare with and that its findings do not depend on, a line each."""
+    path = SUITES / name / "dvc.yaml"
+    deps = params.read_yaml(path)["stages"]["findings"]["deps"]
+    for number, question in enumerate(suite.get("questions") or []):
+        for config in findings.terms(question):
+            other, of_other = findings.owner(config, name)
+            folder = Path() if other == findings.REPORT else SUITES / other
+            needed = str(folder / "data/predictions" / f"{of_other}.npz")
+            if other != name and needed not in deps:
+                yield f"questions.{number}: {config}: add {needed} to the deps of findings in {path}"
 
 
 def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -63,13 +155,19 @@ def source_files(stage: Mapping[str, Any]) -> list[str]:
 
 
 def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str = "") -> dict[str, Any]:
-    """The settings that a stage depends on: key as in dvc.yaml -> value."""
+    """The settings that a stage depends on: key as in dvc.yaml -> value.
+
+    Raises:
+        params.ParamsError: there is no such setting; DVC, too, would end with an error.
+    """
     values = {}
     for listed in stage.get("do", stage).get("params", ()):
         for key in chain(*listed.values()) if isinstance(listed, dict) else [listed]:
             name = key.replace("${key}", item)
             value = settings
             for part in name.split("."):
+                if not isinstance(value, Mapping) or part not in value:
+                    raise params.ParamsError(f"{name} is missing")
                 value = value[part]
             values[name] = value
     return values
@@ -100,7 +198,11 @@ def _items(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
         "${prepare.sample_rates}": settings["prepare"]["sample_rates"],
         "${splits}": settings.get("splits", {}),
     }
-    return [str(item) for item in items[stage["foreach"]]] if "foreach" in stage else [""]
+    if "foreach" not in stage:
+        return [""]
+    if stage["foreach"] not in items:
+        raise params.ParamsError(f"foreach {stage['foreach']!r} is not one of {', '.join(items)}")
+    return [str(item) for item in items[stage["foreach"]]]
 
 
 def _write_if_changed(path: str, text: str) -> None:
@@ -115,6 +217,8 @@ def source_listing(settings: Mapping[str, Any]) -> str:
 
 def _listing(dataset: Mapping[str, Any]) -> str:
     """What changes when a file of a source does. Nothing of what is ours: the generator, and what acquire downloads."""
+    from wavetag.datasets import layout
+
     source = Path(dataset["source"])
     downloaded = dataset["name"] == "magnatagatune" and params.DOWNLOADS in source.parents
     return "" if downloaded or source == params.GENERATOR else layout.stamp([source])
@@ -127,3 +231,24 @@ def gpus() -> int:
     except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
         return 0
     return listed.stdout.count("GPU ") if listed.returncode == 0 else 0
+
+
+def results(jobs: Iterable[tuple[str, str]]) -> str:
+    """What a run tells on the terminal when all is done: the tables, and where the rest is, of what was asked for.
+
+    Args:
+        jobs: rule and root of each of the run's jobs, of those too for which there was nothing to do.
+    """
+    asked = set(jobs)
+    lines = []
+    if ("aggregate", "") in asked:
+        tables = [Path(f"metrics/tables/{table}.md") for table in ("table1", "table2")]
+        lines += [path.read_text(encoding="utf-8") for path in tables if path.is_file()]
+        lines.append(
+            "Tables: metrics/tables/   figures: reports/figures/   findings: `wavetag findings report`"
+            "   a page to read and listen to: reports/page/index.html"
+        )
+    for root in sorted(root for rule, root in asked if rule == "publish"):
+        name = Path(root).name
+        lines.append(f"{name}: its table is {root}published/table.md; its findings: `wavetag findings {name}`")
+    return "\n".join(lines)

@@ -49,6 +49,8 @@ def settings(stage, experiment="", root=""):
 
 def code(stage, root=""):
     """The source files that a stage depends on."""
+    if root in UNUSABLE:
+        raise WorkflowError(UNUSABLE[root])
     return pipeline.source_files(STAGES[root][stage])
 
 
@@ -87,9 +89,9 @@ def metrics_of(root):
 
 
 def compared_with(root):
-    """Predictions of the pipeline's own experiments that a suite's questions compare with."""
+    """Predictions of configs that are not a suite's own and that its questions compare with."""
     deps = STAGES[root]["findings"]["deps"]
-    return [path for path in deps if root and path.startswith("data/predictions/")]
+    return [path for path in deps if root and path.endswith(".npz") and not path.startswith(root)]
 
 
 def chosen_in(root):
@@ -126,17 +128,15 @@ def suite(name):
 
     def of_suite(wildcards):
         root = f"suites/{name}/"
-        if root in UNUSABLE:
-            raise WorkflowError(UNUSABLE[root])
+        if root not in SETTINGS:
+            raise WorkflowError(UNUSABLE.get(root, f"{root}params.yaml: no such file"))
         return [*networks_of(root), f"{root}metrics/findings", f"{root}data/published.txt"]
 
     return of_suite
 
 
 def show_results():
-    """The tables on the terminal, and where the rest is."""
-    for table in ("table1", "table2"):
-        path = Path(f"metrics/tables/{table}.md")
-        if path.is_file():
-            print(f"\n{path.read_text(encoding='utf-8')}")
-    print("Tables: metrics/tables/   figures: reports/figures/   a page to read and listen to: reports/page/index.html")
+    """On the terminal, what the run was asked for: the tables, and where the rest is."""
+    jobs = [(job.rule.name, job.wildcards_dict.get("root", "")) for job in workflow.dag.jobs]
+    if told := pipeline.results(jobs):
+        print(told)

@@ -2,11 +2,6 @@
 from wavetag import search as searching
 
 SEARCH = "suites/search/"
-try:
-    searching.check(SETTINGS[SEARCH], f"{SEARCH}params.yaml")
-    searching.read_study(f"{SEARCH}params.yaml", SETTINGS[SEARCH])
-except settings_file.ParamsError as error:
-    raise WorkflowError(str(error))
 WORKERS = SETTINGS[SEARCH]["study"]["workers"]
 UNTUNED = ["metrics/base.json", "metrics/linear_bn_dropout.json"]
 
