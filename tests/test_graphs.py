@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "wavetag"
 # These modules carry data, settings and messages between stages; what they carry is itself a dependency.
-CARRIERS = {"__init__", "processes", "files", "params", "devices", "stages/__init__", "datasets/__init__"}
+CARRIERS = {"__init__", "processes", "files", "params", "settings", "devices", "stages/__init__", "datasets/__init__"}
 # Used for one thing in some stages: reading the array that `prepare` made is not decoding audio.
 TABLES = {"acquire", "prepare", "split", "baseline"}
 ONLY_IN = {

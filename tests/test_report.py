@@ -176,7 +176,7 @@ def test_findings_of_other_settings_are_told_and_not_shown(site, monkeypatch):
     settings["defaults"]["momentum"] = 0.5
     found = report.read_findings("findings/findings.json", "report", settings, "suites")
     assert found.groups == ()
-    assert "Of other questions or settings than are set now: group <one>" in found.missing
+    assert "Made for other questions or settings than are set now: group <one>" in found.missing
     files.write_json("findings/findings.json", {"groups": [{}]})
     with pytest.raises(ValueError, match=r"findings\.json: not as the pipeline writes it"):
         report.read_findings("findings/findings.json", "report", settings, "suites")
@@ -217,7 +217,7 @@ def test_a_suites_table_counts_only_for_the_settings_that_its_scores_are_of(site
     assert report.read_suite("suites/drawn", settings).table.rows == (("long", "epochs: 30", ".717"),)
     changed = report.read_suite("suites/drawn", {**settings, "defaults": {**settings["defaults"], "momentum": 0.5}})
     assert (changed.table, changed.pictures) == (None, {})
-    told = "Of other settings than are set now: `snakemake --cores 4 drawn` makes it anew."
+    told = "Made for other settings than are set now: `snakemake --cores 4 drawn` makes it anew."
     assert changed.missing == told
     files.write_text("suites/drawn/params.yaml", "experiments: {long: {epochs: 30}, more: {}}\n")
     assert report.read_suite("suites/drawn", settings).missing == told

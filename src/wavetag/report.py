@@ -119,7 +119,7 @@ def read_suite(folder: str | Path, settings: Mapping[str, Any]) -> Suite:
     if not of_what:
         return of_suite(missing=f"Not run yet: {command} runs it.")
     if of_what != {name: findings.score_settings(suite, name) for name in findings.scored_configs(suite)}:
-        return of_suite(missing=f"Of other settings than are set now: {command} makes it anew.")
+        return of_suite(missing=f"Made for other settings than are set now: {command} makes it anew.")
     for name in (TABLE, CAPTIONS):
         if not (published / name).is_file():
             raise ValueError(f"{published / name}: no such file: {command} makes it")
@@ -170,7 +170,7 @@ def read_findings(path: str | Path, suite: str, settings: Mapping[str, Any], sui
     stale = ""
     if now["stale"]:
         names = "; ".join(now["stale"])
-        stale = f"Of other questions or settings than are set now: {names}. {findings.made_by(suite)} makes them anew."
+        stale = f"Made for other questions or settings than are set now: {names}. {findings.made_by(suite)} makes them anew."
     return Findings(suite, tuple(groups), tuple(now["unanswered"]), stale)
 
 
