@@ -195,8 +195,8 @@ def test_a_dataset_of_the_users_does_not_take_the_source_of_another(here, name, 
 
 def test_the_summary_says_what_is_asked_for(here):
     assert settings.summary(params.load()) == (
-        "minitune from src/minitune, vocabulary merged50, 12000 and 16000 Hz, scaling minmax; experiments: 14, epochs: 20,"
-        " seeds: 0, 1, 2"
+        "minitune from src/minitune, vocabulary merged50, 12000 and 16000 Hz, scaling minmax; experiments: 14,"
+        " epochs: 20, seeds: 0, 1, 2"
     )
     (here / "music").mkdir()
     settings.apply(

@@ -170,7 +170,8 @@ def read_findings(path: str | Path, suite: str, settings: Mapping[str, Any], sui
     stale = ""
     if now["stale"]:
         names = "; ".join(now["stale"])
-        stale = f"Made for other questions or settings than are set now: {names}. {findings.made_by(suite)} makes them anew."
+        stale = f"Made for other questions or settings than are set now: {names}."
+        stale += f" {findings.made_by(suite)} makes them anew."
     return Findings(suite, tuple(groups), tuple(now["unanswered"]), stale)
 
 
