@@ -40,6 +40,7 @@ def clone(tmp_path_factory) -> Path:
         params["evaluate"]["resamples"] = 100
         params["experiments"] = {"base": {"sample_rate": 12_000, "epochs": 1, "seeds": [0]}}
         params["tables"] = {"table1": ["base"], "table2": ["base"]}
+        params["questions"] = []
 
     change(folder, miniature)
     run(folder, "git", "init", "-q")

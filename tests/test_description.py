@@ -44,6 +44,7 @@ def dataset_of(rows, tags=TAGS):
     chosen = table[table["split"].notna()].reset_index(drop=True)
     trained = set(chosen.loc[chosen["split"] != "test", "artist"])
     chosen["windows"] = -(-chosen["samples"] // WINDOW)
+    chosen["seconds"] = chosen["samples"] / RATE
     chosen["artist_disjoint"] = [
         int(one not in trained and of == "test") for one, of in chosen[["artist", "split"]].values
     ]
