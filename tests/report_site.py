@@ -1,10 +1,12 @@
 """A folder as a pipeline leaves it just before the report, with titles and tags that would harm a careless page."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 import yaml
 from PIL import Image
@@ -29,6 +31,23 @@ ARGUMENTS = (
     "report --tables tables --findings findings --suites suites --figures figures --models models"
     " --predictions predictions --clips clips.npy --split split.tsv --dataset data/raw/minitune --out out/page"
 )
+
+
+def run(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The stage's status, run in the working directory."""
+    from wavetag.stages import report as of_report
+
+    monkeypatch.setattr(sys, "argv", ARGUMENTS.split())
+    return of_report.main()
+
+
+def page(folder: Path) -> Path:
+    """A page made in an empty folder."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        make(folder)
+        assert run(monkeypatch) == 0
+    return folder / "out/page/index.html"
 
 
 def settings() -> dict:

@@ -119,3 +119,26 @@ def test_the_longest_names_that_files_can_have_are_written(tmp_path, name):
     files.write_text(tmp_path / name, "two")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "two"
+
+
+def test_a_folder_takes_the_place_of_the_one_before_once_it_is_whole(tmp_path):
+    folder = tmp_path / "made" / "figures"
+    for content in ("old", "new"):
+        with files.folder_written_whole(folder) as written:
+            (written / f"{content}.txt").write_text(content)
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_whose_writing_fails_stays_as_it_was(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+    (tmp_path / ".figures.part").mkdir()  # of a process that was killed
+    (tmp_path / ".figures.part" / "half.txt").write_text("half")
+    with pytest.raises(KeyboardInterrupt), files.folder_written_whole(folder) as written:
+        assert not list(written.iterdir())
+        (written / "new.txt").write_text("new")
+        raise KeyboardInterrupt
+    assert [path.name for path in folder.iterdir()] == ["old.txt"]
+    assert list(tmp_path.iterdir()) == [folder]

@@ -6,7 +6,6 @@ is set in the environment: then they fail.
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,9 @@ WAIT = 20  # seconds, at most, for what takes a moment
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    from wavetag.stages import report as of_report
-
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(folder)
-        report_site.make(folder)
-        monkeypatch.setattr(sys, "argv", report_site.ARGUMENTS.split())
-        assert of_report.main() == 0
+    made = report_site.page(tmp_path_factory.mktemp("site"))
     # Somewhere else, and all by itself.
-    return shutil.move(folder / "out/page", tmp_path_factory.mktemp("moved") / "a page") / "index.html"
+    return shutil.move(made.parent, tmp_path_factory.mktemp("moved") / "a page") / "index.html"
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import html
 import json
 import re
 import shutil
-import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -43,13 +42,6 @@ class Reader(HTMLParser):
         return " ".join(self.text.split())
 
 
-def run(monkeypatch) -> int:
-    from wavetag.stages import report as of_report
-
-    monkeypatch.setattr(sys, "argv", report_site.ARGUMENTS.split())
-    return of_report.main()
-
-
 @pytest.fixture
 def site(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -59,12 +51,7 @@ def site(tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A page to be read and not changed."""
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(folder)
-        report_site.make(folder)
-        assert run(monkeypatch) == 0
-    return folder / "out/page/index.html"
+    return report_site.page(tmp_path_factory.mktemp("site"))
 
 
 def test_text_from_a_dataset_stays_text(made):
@@ -159,7 +146,7 @@ def test_a_negative_number_in_a_caption_has_a_minus(site, monkeypatch):
     captions = files.read_json("figures/captions.json")
     captions["loss_by_epoch.png"]["caption"] = caption
     files.write_json("figures/captions.json", captions)
-    assert run(monkeypatch) == 0
+    assert report_site.run(monkeypatch) == 0
     words = Reader((site / "out/page/index.html").read_text()).words
     assert "The gap is −0.022 (widest, log-mel) to −.5 at 5-10 clips." in words
 
@@ -237,7 +224,7 @@ def test_a_suites_table_counts_only_for_the_settings_that_its_scores_are_of(site
 def test_what_a_suite_should_have_published_is_named(site, monkeypatch, capsys, name, content, told):
     path = site / "suites/drawn" / name
     path.unlink() if content is None else path.write_text(content)
-    assert run(monkeypatch) == 1
+    assert report_site.run(monkeypatch) == 1
     assert re.search(told, capsys.readouterr().err)
     assert not (site / "out/page").exists()
 
@@ -246,7 +233,7 @@ def test_a_suite_that_cannot_be_run_with_what_is_set_is_told(site, monkeypatch):
     common = {"sample_rate": 22050, "split": "main"}
     suite = {"common": common, "splits": {"main": {}}, "experiments": {"more": common}}
     files.write_json("suites/slow/params.yaml", suite)  # JSON is YAML
-    assert run(monkeypatch) == 0
+    assert report_site.run(monkeypatch) == 0
     words = Reader((site / "out/page/index.html").read_text()).words
     assert words.count("Not to be run with what is set now: suites/slow/params.yaml: takes clips at 22050 Hz") == 2
 
@@ -350,12 +337,12 @@ def test_the_same_run_gives_the_same_page_and_tables_keep_their_order(site, monk
     for name in ("another", "comparisons", "table2"):
         shutil.copy(site / "tables/table1.md", site / f"tables/{name}.md")
     page = site / "out/page"
-    assert run(monkeypatch) == 0
+    assert report_site.run(monkeypatch) == 0
     text = (page / "index.html").read_text()
     headings = [element["id"] for element in Reader(text).all("h3") if "id" in element]
     assert headings[:4] == ["table1", "table2", "comparisons", "another"]
     before = {path: path.read_bytes() for path in page.rglob("*.*")}
-    assert run(monkeypatch) == 0
+    assert report_site.run(monkeypatch) == 0
     assert {path: path.read_bytes() for path in page.rglob("*.*")} == before
 
 
@@ -368,6 +355,6 @@ def test_what_is_missing_is_named_and_the_old_page_stays(site, monkeypatch, caps
     old.parent.mkdir(parents=True)
     old.touch()
     (site / missing).unlink()
-    assert run(monkeypatch) == 1
+    assert report_site.run(monkeypatch) == 1
     assert str(Path(missing).parent if "table" in missing else missing) in capsys.readouterr().err
     assert [path.name for path in (site / "out").rglob("*.*")] == ["index.html"]

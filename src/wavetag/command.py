@@ -18,7 +18,6 @@ REPORT = Path("reports/dataset")
 SPLIT = Path("data/split/split.tsv")
 SUITES = Path("suites")
 FINDINGS = Path("metrics/findings/findings.json")
-NOTHING = {"groups": [], "findings": [], "unanswered": []}
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -204,7 +203,7 @@ def _findings(arguments: argparse.Namespace) -> None:
     wanted = list(dict.fromkeys(arguments.suites)) or there
     for name in wanted:
         if name in wrong:
-            told[name] = {**NOTHING, "missing": [_sentence(line) for line in wrong[name].splitlines()]}
+            told[name] = {**findings.NOTHING, "missing": [_sentence(line) for line in wrong[name].splitlines()]}
         else:
             told[name] = _findings_of(name, settings)
     if arguments.group is not None:
@@ -227,18 +226,10 @@ def _findings_of(name: str, settings: dict[str, dict[str, Any]]) -> dict[str, An
     """
     from wavetag import findings
 
-    questions = settings[name].get("questions") or []
-    if not questions:
-        return {**NOTHING, "missing": ["Nothing is asked: its settings have no `questions`."]}
     path = FINDINGS if name == findings.REPORT else SUITES / name / "results.json"
-    content = findings.read(path, name)
-    if not content:
-        return {**NOTHING, "missing": [f"Not run yet: {findings.made_by(name)} runs it."]}
-    digests = findings.digests(questions, name, lambda suite, config: findings.score_settings(settings[suite], config))
-    now = findings.of_now(content, digests)
-    stale = now.pop("stale")
-    of_others = "Made for other questions or settings than are set now: " + "; ".join(stale)
-    return {**now, "missing": [f"{of_others}. {findings.made_by(name)} makes them anew."] if stale else []}
+    questions = settings[name].get("questions") or []
+    of_config = lambda suite, config: findings.score_settings(settings[suite], config)  # noqa: E731
+    return findings.current(path, name, questions, of_config)
 
 
 def _of_group(content: dict[str, Any], text: str) -> dict[str, Any]:

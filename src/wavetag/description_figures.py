@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 from scipy.cluster import hierarchy
 
-from wavetag import description, figures, splits
+from wavetag import description, figures, findings, splits
 from wavetag.figures import Drawing
 
 COLOURS = {splits.TRAIN: figures.TRAIN, splits.VALID: figures.VALID, splits.TEST: figures.BEST}
@@ -123,7 +123,7 @@ def _co_occurrence(jaccard: np.ndarray, names: Sequence[str], title: str, lines:
         for row, column in zip(*np.nonzero(~np.eye(count, dtype=bool)), strict=True):
             value = jaccard[row, column]
             ink = "white" if value > 0.6 * darkest else figures.INK
-            axis.text(column, row, figures._figure(value, 2), ha="center", va="center", color=ink)
+            axis.text(column, row, findings.figure(value, 2), ha="center", va="center", color=ink)
     else:
         figure.colorbar(image, ax=axis, shrink=0.6, aspect=25, label="Jaccard index")
     return figure

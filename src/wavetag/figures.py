@@ -21,10 +21,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from wavetag import examples
+from wavetag import examples, files, findings
 
 WIDTH = 9.0  # inches: type of 9 points is still read where a page shows the figure 850 pixels wide
 DPI = 150
+CAPTIONS = "captions.json"  # beside the figures of a folder
 COLOURS = 256  # of a PNG: a third of the bytes of full colour, and the eye sees no difference
 LINE = 0.19  # inches, of one line of text
 LEGEND_LINE = 0.22
@@ -88,6 +89,15 @@ class Curves:
     chosen: Mapping[int, int]
 
 
+def read_curves(folder: Path) -> Curves:
+    """The history of one config's training, from its model folder. Raises ``ValueError`` that names what is missing."""
+    chosen = files.read_json(folder / "config.json")["chosen_epochs"]
+    path = folder / "history.csv"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: train this config first")
+    return Curves(pd.read_csv(path), {int(seed): epoch for seed, epoch in chosen.items()})
+
+
 def validation_scores(configs: Mapping[str, Curves]) -> dict[str, float]:
     """Validation ROC-AUC of each config at the epochs that were kept, the mean over seeds; NaN where it has none."""
     scores = {}
@@ -118,6 +128,14 @@ def save(figure: Figure, path: str | Path) -> None:
         # Of the ways to choose colours, this one does not sacrifice those that only a few pixels have.
         reduced = image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         reduced.save(path, format="png", optimize=True)
+
+
+def save_all(drawings: Mapping[str, Drawing], folder: Path) -> None:
+    """Write drawings, by the names of their files, and ``CAPTIONS``: the title and caption of each."""
+    for name, drawing in drawings.items():
+        save(drawing.figure, folder / name)
+    captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
+    files.write_json(folder / CAPTIONS, captions)
 
 
 def of_dataset(name: str) -> str:
@@ -257,7 +275,7 @@ def by_tag(name: str, rows: Sequence[Mapping], dataset: str) -> Drawing:
     """
     score = {row["tag"]: row["roc_auc"] for row in rows}
     best, worst, undefined = best_and_worst(rows)
-    listed = [", ".join(f"{tag} {_figure(score[tag])}" for tag in tags) or "none" for tags in (best, worst)]
+    listed = [", ".join(f"{tag} {findings.figure(score[tag])}" for tag in tags) or "none" for tags in (best, worst)]
     title = f"ROC-AUC of each tag on the tagged test clips: {name}"
     lines = [f"best: {listed[0]}    worst: {listed[1]}"]
     if undefined:
@@ -318,8 +336,8 @@ def by_config(rows: pd.DataFrame, others: Mapping[str, float], clips: int, datas
     if len(known) > 1:
         best, worst = known.loc[known["roc_auc"].idxmax()], known.loc[known["roc_auc"].idxmin()]
         caption += (
-            f" Highest: {best['config']} ({_figure(best['roc_auc'])}); lowest: {worst['config']}"
-            f" ({_figure(worst['roc_auc'])})."
+            f" Highest: {best['config']} ({findings.figure(best['roc_auc'])}); lowest: {worst['config']}"
+            f" ({findings.figure(worst['roc_auc'])})."
         )
     caption += (
         " The bar is the 95 % bootstrap interval, artists resampled: how far other test clips could move the mean. The"
@@ -339,8 +357,8 @@ def _by_config(rows: pd.DataFrame, others: Mapping[str, float], title: str, line
         axis.plot([row["low"], row["high"]], [place, place], color=color, lw=5, alpha=0.3, solid_capstyle="butt")
         axis.plot(row["seeds"], [place] * len(row["seeds"]), "o", ms=4, mfc="white", mec=color, mew=1)
         axis.plot(row["roc_auc"], place, "|", ms=13, mew=2.2, color=color)
-        spread = "" if len(row["seeds"]) < 2 else f" ± {_figure(np.std(row['seeds'], ddof=1))}"
-        text = f"{_figure(row['roc_auc'])}{spread}"
+        spread = "" if len(row["seeds"]) < 2 else f" ± {findings.figure(np.std(row['seeds'], ddof=1))}"
+        text = f"{findings.figure(row['roc_auc'])}{spread}"
         axis.text(1.01, place, text, transform=axis.get_yaxis_transform(), va="center", fontsize=9)
     handles = [
         Line2D([], [], color=FRONTENDS[name], marker="|", ms=10, mew=2.2, ls="", label=f"{name} (mean of seeds)")
@@ -355,7 +373,7 @@ def _by_config(rows: pd.DataFrame, others: Mapping[str, float], title: str, line
     for number, (label, score) in enumerate(others.items()):
         line = {"color": INK, "lw": 1.1, "ls": LINES[number % len(LINES)]}
         axis.axvline(score, zorder=1, **line)
-        models.append(Line2D([], [], label=f"{label}: {_figure(score)}", **line))
+        models.append(Line2D([], [], label=f"{label}: {findings.figure(score)}", **line))
     axis.set_yticks(range(len(rows)), rows["config"])
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.margins(x=0.03)
@@ -403,7 +421,7 @@ def _of_examples(frame: pd.DataFrame, dataset: str, title: str) -> Figure:
             bars.text(
                 probability + offset,
                 place,
-                _figure(probability, 2),
+                findings.figure(probability, 2),
                 va="center",
                 ha="right" if inside else "left",
                 color=ink,
@@ -426,7 +444,9 @@ def _of_examples(frame: pd.DataFrame, dataset: str, title: str) -> Figure:
 
 def _example_title(piece: pd.DataFrame) -> str:
     first = piece.iloc[0]
-    heading = f"{first['example']}: average precision {_figure(first['average_precision'])}, clip {first['clip_id']}"
+    heading = (
+        f"{first['example']}: average precision {findings.figure(first['average_precision'])}, clip {first['clip_id']}"
+    )
     return "\n".join([heading, *textwrap.wrap(first["path"], 100)[:3]])
 
 
@@ -441,7 +461,9 @@ def _list_true(axis: Axes, piece: pd.DataFrame) -> None:
     for place, row in enumerate(true.head(many).to_dict("records")):
         across, down = divmod(place, examples.SHOWN)
         word = (
-            f"{row['tag']}" if row["found"] else f"{row['tag']}: rank {row['rank']} ({_figure(row['probability'], 2)})"
+            f"{row['tag']}"
+            if row["found"]
+            else f"{row['tag']}: rank {row['rank']} ({findings.figure(row['probability'], 2)})"
         )
         ink = {"color": BEST if row["found"] else WORST, "fontweight": "bold" if row["found"] else "normal"}
         axis.text(0.08 + 0.5 * across, 0.86 - 0.11 * down, word, va="top", transform=axis.transAxes, **ink)
@@ -471,11 +493,3 @@ def _legend(figure: Figure, handles: Sequence[Line2D | Patch], columns: int = 6,
         columnspacing=1.6,
     )
     legend.set_in_layout(False)
-
-
-def _figure(value: float | None, decimals: int = 3) -> str:
-    """A score as papers print it: without the zero before the point."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    text = f"{value:.{decimals}f}"
-    return text.removeprefix("0") if text.startswith("0.") else text

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from wavetag import figures, filters
+from wavetag import figures, filters, findings
 from wavetag.figures import Drawing, styled
 from wavetag.filters import Filters
 
@@ -175,9 +175,9 @@ def _tuning(found: Mapping[str, Any], rate: int) -> str:
     if found["entropy"] is None:
         return "Every filter is zero throughout."
     below = f"{100 * found['below_half']:.0f} % of the dominant frequencies are below {rate / 4:g} Hz, half the band"
-    entropy = f"mean spectral entropy {figures._figure(found['entropy'], 2)} (random filters: {_noise(found)})"
+    entropy = f"mean spectral entropy {findings.figure(found['entropy'], 2)} (random filters: {_noise(found)})"
     return f"{below}; median {found['median_hz']:.0f} Hz; {entropy}."
 
 
 def _noise(found: Mapping[str, Any]) -> str:
-    return figures._figure(found["entropy_of_noise"], 2)
+    return findings.figure(found["entropy_of_noise"], 2)

@@ -59,6 +59,7 @@ CONTENT = {  # lists of findings.json, and what is read of each entry of these
     "findings": ("ask", "group", "verdict", "short", "sentence"),
     "unanswered": ("ask", "group", "why"),
 }
+NOTHING = {"groups": [], "findings": [], "unanswered": []}  # what is read of a suite that has no findings yet
 EXACT = 1e-9  # the sum of a question's factors, which is to be 0
 
 Question = Mapping[str, Any]
@@ -775,7 +776,7 @@ def _shared(notes: Sequence[Sequence[str]]) -> list[str]:
 
 def figure(value: float | None, decimals: int = 3) -> str:
     """A score as papers print it, without the zero before the point: .678; a dash where there is none."""
-    if value is None or math.isnan(value):
+    if value is None or not math.isfinite(value):
         return "–"
     text = f"{abs(value):.{decimals}f}"
     return ("−" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
@@ -902,6 +903,35 @@ def _wrong_content(content: Any) -> str | None:
         if not entry["short"].startswith(entry["ask"]) or ":" not in entry["short"][len(entry["ask"]) :]:
             return f"findings.{number}: short does not begin with what was asked"
     return None
+
+
+def current(
+    path: str | Path, suite: str, questions: Sequence[Question], settings_of: Callable[[str, str], Any]
+) -> dict[str, Any]:
+    """What was found, as far as it is of the questions and settings of now, and what is not there.
+
+    Args:
+        path: of the file, see ``read``.
+        suite: its name; ``REPORT`` for the tables.
+        questions: that are asked now.
+        settings_of: as in ``digest``.
+
+    Returns:
+        ``groups``, ``findings`` and ``unanswered``; and ``missing``, sentences with the command to run.
+
+    Raises:
+        ValueError: as ``read``, and whatever ``settings_of`` raises.
+    """
+    if not questions:
+        return {**NOTHING, "missing": ["Nothing is asked: its settings have no `questions`."]}
+    asked = digests(questions, suite, settings_of)
+    content = read(path, suite)
+    if not content:
+        return {**NOTHING, "missing": [f"Not run yet: {made_by(suite)} runs it."]}
+    now = of_now(content, asked)
+    stale = now.pop("stale")
+    of_others = "Made for other questions or settings than are set now: " + "; ".join(stale)
+    return {**now, "missing": [f"{of_others}. {made_by(suite)} makes them anew."] if stale else []}
 
 
 def of_now(content: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:

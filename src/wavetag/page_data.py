@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
 from wavetag import (
@@ -39,7 +38,6 @@ REDRAWN = {  # figures in reports/figures that the page draws anew from the same
     "roc_auc_by_epoch.png",
     "roc_auc_by_tag.png",
 }
-CAPTIONS = report.CAPTIONS
 
 
 def gather(
@@ -66,7 +64,7 @@ def gather(
     test = every_test.where(tagged)
     names = list(settings["experiments"])
     evaluated = {name: evaluations.read(predictions / f"{name}.npz").where(tagged) for name in names}
-    curves = {name: read_curves(models / name) for name in names}
+    curves = {name: figures.read_curves(models / name) for name in names}
     rate = settings["defaults"]["sample_rate"]  # which the clips were prepared at
     featured = figures.best_by_validation(
         {name: found for name, found in curves.items() if params.config(settings, name)["sample_rate"] == rate}
@@ -75,7 +73,8 @@ def gather(
     trained = [tagger.load(models / featured, seed) for seed in about["config"]["seeds"]]
     array = clips.open_array(clips_path)
     probabilities = evaluated[featured].predictions.mean(axis=0, dtype=np.float64)  # [clips, tags]
-    captions = files.read_json(figure_folder / CAPTIONS)
+    layers = architecture_drawing.layers(trained[0], array.shape[1])
+    captions = files.read_json(figure_folder / figures.CAPTIONS)
     not_redrawn = {name: caption for name, caption in captions.items() if name not in REDRAWN}
     heard = listening.shown(test, evaluated[featured].predictions, trained, array, dataset, page)
     return {
@@ -87,8 +86,8 @@ def gather(
         "suites": read_suites(suites, settings, page),
         "featured": featured,
         "valid_scores": figures.validation_scores(curves),
-        "architecture": architecture(trained[0], array.shape[1], featured),
-        "layers": architecture_drawing.layers(trained[0], array.shape[1]),
+        "architecture": architecture(layers, featured),
+        "layers": layers,
         "parameters": networks.parameters(trained[0]),
         "scores": config_scores(settings, evaluated),
         "curves": draw_curves(curves, featured),
@@ -102,15 +101,6 @@ def gather(
         "tag_names": report.tag_names(heard),
         "licence": listening.licence(settings["dataset"]["name"]),
     }
-
-
-def read_curves(folder: Path) -> figures.Curves:
-    """The history of one config's training. Raises ``ValueError`` that names what is missing."""
-    chosen = tagger.about(folder)["chosen_epochs"]
-    path = folder / "history.csv"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file: train this config first")
-    return figures.Curves(pd.read_csv(path), {int(seed): epoch for seed, epoch in chosen.items()})
 
 
 def read_tables(folder: Path) -> list[report.Table]:
@@ -141,11 +131,10 @@ def read_suites(folder: Path, settings: Mapping[str, Any], page: Path) -> list[d
     return shown
 
 
-def architecture(network: networks.Tagger, clip_samples: int, name: str) -> Markup:
-    """Its drawing."""
-    found = architecture_drawing.layers(network, clip_samples)
-    said = f"Architecture of {name}: {len(found)} layers from top to bottom, which the table beside it lists"
-    return Markup(architecture_drawing.drawing(found, said))
+def architecture(layers: list[architecture_drawing.Layer], name: str) -> Markup:
+    """The drawing of a config's layers."""
+    said = f"Architecture of {name}: {len(layers)} layers from top to bottom, which the table beside it lists"
+    return Markup(architecture_drawing.drawing(layers, said))
 
 
 def config_scores(settings: Mapping[str, Any], evaluated: Mapping[str, evaluations.Evaluation]) -> list[dict[str, Any]]:
@@ -269,6 +258,6 @@ def copy_figures(
         try:
             shutil.copyfile(folder / name, page / address)
         except FileNotFoundError as error:
-            raise ValueError(f"{folder / name}: no such file, though {folder / CAPTIONS} names it") from error
+            raise ValueError(f"{folder / name}: no such file, though {folder / figures.CAPTIONS} names it") from error
         copied.append({"address": address, **caption})
     return copied

@@ -17,7 +17,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from wavetag import architecture_drawing, examples, files, findings, params, web_drawings
+from wavetag import architecture_drawing, examples, figures, files, findings, params, web_drawings
 from wavetag.settings import flow
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -40,7 +40,7 @@ SUITES = {  # what each is about; of one that is not listed the name alone is sh
     "search": "learning rate and momentum, batch size, early stopping, a tuned spectrogram network",
 }
 # In a suite's folder: what it hands on to the page, a table and captions beside pictures.
-PUBLISHED, TABLE, CAPTIONS = "published", "table.md", "captions.json"
+PUBLISHED, TABLE = "published", "table.md"
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ def read_suite(folder: str | Path, settings: Mapping[str, Any]) -> Suite:
         return of_suite(missing=f"Not run yet: {command} runs it.")
     if of_what != {name: findings.score_settings(suite, name) for name in findings.scored_configs(suite)}:
         return of_suite(missing=f"Made for other settings than are set now: {command} makes it anew.")
-    for name in (TABLE, CAPTIONS):
+    for name in (TABLE, figures.CAPTIONS):
         if not (published / name).is_file():
             raise ValueError(f"{published / name}: no such file: {command} makes it")
-    return of_suite(read_table(published / TABLE), files.read_json(published / CAPTIONS))
+    return of_suite(read_table(published / TABLE), files.read_json(published / figures.CAPTIONS))
 
 
 def _not_to_be_run(error: params.ParamsError) -> str:
@@ -152,27 +152,14 @@ def read_findings(path: str | Path, suite: str, settings: Mapping[str, Any], sui
         return findings.score_settings(settings_of(name), config)
 
     try:
-        questions = settings_of(suite).get("questions") or []
-        digests = findings.digests(questions, suite, of_config)
+        now = findings.current(path, suite, settings_of(suite).get("questions") or [], of_config)
     except params.ParamsError as error:
         return Findings(suite, missing=_not_to_be_run(error))
-    if not questions:
-        return Findings(suite, missing="Nothing is asked: its settings have no `questions`.")
-    content = files.read_json(path) if Path(path).is_file() else {}
     try:
-        content = content if suite == findings.REPORT else content.get("findings")
-        if not content:
-            return Findings(suite, missing=f"Not run yet: {findings.made_by(suite)} runs it.")
-        now = findings.of_now(content, digests)
         groups = [(group["name"], group["heading"], _drawn(entries)) for group, entries in findings.by_group(now)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not as the pipeline writes it ({error!r}): {findings.made_by(suite)}") from error
-    stale = ""
-    if now["stale"]:
-        names = "; ".join(now["stale"])
-        stale = f"Made for other questions or settings than are set now: {names}."
-        stale += f" {findings.made_by(suite)} makes them anew."
-    return Findings(suite, tuple(groups), tuple(now["unanswered"]), stale)
+    return Findings(suite, tuple(groups), tuple(now["unanswered"]), " ".join(now["missing"]))
 
 
 def _drawn(entries: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -277,10 +264,10 @@ def render(settings: Mapping[str, Any], **content: Any) -> str:
     environment.filters["minus"] = lambda text: re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)
     environment.filters["count"] = "{:,}".format
     environment.filters["shape"] = architecture_drawing.shape_in_words
-    environment.filters["score"] = lambda value, decimals=3: "–" if value is None else _score(value, decimals)
+    environment.filters["score"] = lambda value, decimals=3: findings.figure(value, decimals)
     return environment.get_template("report.html").render(
         dataset=settings["dataset"]["name"],
-        generated=settings["dataset"]["name"] == "minitune",
+        generated=findings.is_generated(settings["dataset"]["name"]),
         sections=flat_settings(settings),
         configs=config_table(settings),
         seeds=len(settings["defaults"]["seeds"]),
@@ -301,11 +288,6 @@ def _commands(text: str) -> Markup:
 def _breakable(name: str) -> Markup:
     """An escaped name that a narrow column may break behind an underscore."""
     return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
-
-
-def _score(value: float, decimals: int) -> str:
-    text = f"{value:.{decimals}f}"
-    return text.removeprefix("0") if text.startswith("0.") else text
 
 
 def tag_names(clips: Sequence[Any]) -> list[str]:

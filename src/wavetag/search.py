@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from wavetag import params
+from wavetag import files, params
 
 SEARCHES = {  # first word of an experiment's name -> what differs between the experiments of that search
     "grid": ("learning_rate", "momentum"),
@@ -273,6 +273,11 @@ def attempt(
 
 def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in row.items()}
+
+
+def read_attempts(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the stage ``trial`` wrote of every experiment of the suite, in order."""
+    return [files.read_json(folder / f"{name}.json") for name in settings["experiments"]]
 
 
 def best(attempts: Sequence[Mapping[str, Any]], what: str) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from wavetag import figures
+from wavetag import figures, findings
 from wavetag.figures import Drawing
 
 Attempt = Mapping[str, Any]
@@ -40,7 +40,7 @@ def grid(attempts: Sequence[Attempt], chosen: str, default: tuple[float, float],
     best = next(one for one in attempts if one["name"] == chosen)
     caption = (
         f"One training a cell, from one seed. Chosen: learning rate {best['config']['learning_rate']:g} with momentum"
-        f" {best['config']['momentum']:g} ({figures._figure(best['valid_roc_auc'])})."
+        f" {best['config']['momentum']:g} ({findings.figure(best['valid_roc_auc'])})."
         f" {f'{lost} of {len(attempts)} diverged' if lost else 'None diverged'}."
         " A gradient's steps add up to about learning rate / (1 - momentum): pairs with the same ratio are much alike."
         " Another seed would move each score too, so that cells of nearly the same score are equals."
@@ -68,7 +68,7 @@ def _grid(
         else:
             cells[row, column] = one["valid_roc_auc"]
             dark = (one["valid_roc_auc"] - low) / max(high - low, 1e-9) < DARK
-            text, ink = figures._figure(one["valid_roc_auc"]), "white" if dark else figures.INK
+            text, ink = findings.figure(one["valid_roc_auc"]), "white" if dark else figures.INK
         axis.text(column, row, text, ha="center", va="center", color=ink, zorder=4)
         if one["name"] == chosen:
             axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, ec=figures.WORST, lw=2.5, **outline))
@@ -109,7 +109,7 @@ def batches(attempts: Sequence[Attempt], chosen: str, dataset: str) -> Drawing:
     best = next(one for one in attempts if one["name"] == chosen)
     caption = (
         f"One training each, from one seed, all with the same epochs and learning rate: twice the batch is half the"
-        f" updates. Chosen: {best['config']['batch_size']} ({figures._figure(best['valid_roc_auc'])}). Seconds are of"
+        f" updates. Chosen: {best['config']['batch_size']} ({findings.figure(best['valid_roc_auc'])}). Seconds are of"
         " the trainings here, beside whatever else the machine did."
     )
     return Drawing(_batches(ordered, chosen, title, [figures.of_dataset(dataset)]), title, caption)
@@ -127,7 +127,7 @@ def _batches(attempts: Sequence[Attempt], chosen: str, title: str, lines: list[s
     panels[0].margins(0.12, 0.2)
     for place, score in enumerate(scores):
         known = np.isfinite(score)
-        text, height = (figures._figure(score), score) if known else ("diverged", panels[0].get_ylim()[0])
+        text, height = (findings.figure(score), score) if known else ("diverged", panels[0].get_ylim()[0])
         panels[0].annotate(text, (place, height), (0, 7), textcoords="offset points", ha="center", fontsize=8)
     for panel, key, words in zip(panels[1:], ("updates", "seconds"), ("updates", "seconds of training"), strict=True):
         panel.bar(range(len(labels)), [one[key] for one in attempts], color=colors, width=0.6)
@@ -154,7 +154,7 @@ def stopping(attempts: Sequence[Attempt], dataset: str) -> Drawing:
     told = [
         f"{one['name']} diverged in its first epoch" if not one["history"] else
         f"{one['name']} trained {one['epochs']} epochs, kept the {one['kept_epoch']}. and has"
-        f" {figures._figure(one['valid_roc_auc'])}"
+        f" {findings.figure(one['valid_roc_auc'])}"
         for one in attempts
     ]  # fmt: skip
     caption = (
@@ -214,7 +214,7 @@ def study(trials: Sequence[Mapping[str, Any]], random: int, chosen: int, dataset
     caption = (
         f"{', '.join(f'{count} {state}' for state, count in counts.items())} of {len(trials)} trials. The first"
         f" {random} were drawn at random, the others where earlier ones were good. Chosen: trial {chosen}"
-        f" ({figures._figure(best['valid_roc_auc'])}). A pruned trial is shown with its best epoch until then."
+        f" ({findings.figure(best['valid_roc_auc'])}). A pruned trial is shown with its best epoch until then."
         " The highest of so many scores is flattered by chance: what it is worth, the test clips say."
     )
     return Drawing(_study(trials, random, chosen, title, [figures.of_dataset(dataset)]), title, caption)

@@ -22,6 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import TrialState
 
+from wavetag import files
 from wavetag.search import Plan
 
 COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
@@ -202,6 +203,11 @@ def _described(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     about = {"trial": trial.user_attrs["place"], "worker": trial.user_attrs["worker"], "params": trial.params}
     seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
     return {**about, **trial.user_attrs["found"], "seconds": round(seconds, 2), "roc_auc_by_epoch": by_epoch}
+
+
+def read(folder: Path, plan: Plan) -> list[Mapping[str, Any]]:
+    """The trials of one study, in order, out of the files of its workers. Errors are those of ``merged``."""
+    return merged([files.read_json(folder / f"worker_{worker}.json") for worker in plan.workers], plan.trials)
 
 
 def merged(of_workers: Iterable[Sequence[Mapping[str, Any]]], trials: int) -> list[Mapping[str, Any]]:

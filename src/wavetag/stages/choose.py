@@ -26,13 +26,12 @@ def main() -> None:
 
     from wavetag import study
 
-    attempts = [files.read_json(arguments.trials / f"{name}.json") for name in settings["experiments"]]
+    attempts = search.read_attempts(arguments.trials, settings)
     chosen = {}
     for name in search.SEARCHES:
         best = search.best([one for one in attempts if one["search"] == name], f"search {name}")
         chosen[name] = (best["name"], best, best["config"])
-    workers = [files.read_json(arguments.study / f"worker_{worker}.json") for worker in plan.workers]
-    trials = study.merged(workers, plan.trials)
+    trials = study.read(arguments.study, plan)
     complete = [{**one, "diverged": False} for one in trials if one["state"] == study.COMPLETE]
     best = search.best(complete, "the study")
     chosen[search.STUDY] = (f"trial {best['trial']}", best, plan.config_of(best["params"], settings["defaults"]))

@@ -1,7 +1,6 @@
 """figures: curves by epoch, scores by tag and by config, and clips tagged well and badly."""
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,6 @@ from wavetag import evaluations, examples, files, params, scoring, splits, table
 from wavetag.stages import say, stage
 
 DECIMALS = 6
-CAPTIONS = "captions.json"
-
-
-def curves_of(folder: Path) -> Any:
-    """The history of one config's training. Raises ``ValueError`` that names what is missing."""
-    from wavetag import figures
-
-    chosen = files.read_json(folder / "config.json")["chosen_epochs"]
-    path = folder / "history.csv"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file: train this config first")
-    return figures.Curves(pd.read_csv(path), {int(seed): epoch for seed, epoch in chosen.items()})
 
 
 def config_rows(
@@ -58,7 +45,7 @@ def main() -> None:
     tagged = every_test.view(splits.TAGGED)
     test = every_test.where(tagged)
     evaluated = {name: evaluations.read(arguments.predictions / f"{name}.npz").where(tagged) for name in names}
-    curves = {name: curves_of(arguments.models / name) for name in names}
+    curves = {name: figures.read_curves(arguments.models / name) for name in names}
     featured = figures.best_by_validation(curves)
     baselines = files.read_json(arguments.baselines) if arguments.baselines else {}
     others = {
@@ -76,16 +63,9 @@ def main() -> None:
         "examples.png": figures.of_examples(featured, shown, dataset),
     }
 
-    temporary = arguments.out.with_name(f".{arguments.out.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, drawing in drawings.items():
-        figures.save(drawing.figure, temporary / name)
-    captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
-    files.write_json(temporary / CAPTIONS, captions)
-    files.write_table(temporary / "examples.csv", shown, decimals=DECIMALS)
-    shutil.rmtree(arguments.out, ignore_errors=True)
-    temporary.rename(arguments.out)
+    with files.folder_written_whole(arguments.out) as folder:
+        figures.save_all(drawings, folder)
+        files.write_table(folder / "examples.csv", shown, decimals=DECIMALS)
     say(f"figures: {', '.join(drawings)} in {arguments.out}")
 
 

@@ -1,7 +1,6 @@
 """filters: what the first layers of networks have learned, drawn and in numbers (the paper's Figures 2, 3 and 4)."""
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from wavetag import files
 from wavetag.stages import say, stage
 
 DECIMALS = 6
-CAPTIONS = "captions.json"
 
 
 def first_seed(folder: Path) -> tuple[dict[str, Any], int, Any]:
@@ -63,17 +61,10 @@ def main() -> None:
         about_filters = {"seed": seed, "sample_rate": rate, "frozen": learned.frozen}
         summaries[name] = {**about_filters, **filters.summary(learned.weights, rate)}
 
-    temporary = arguments.out.with_name(f".{arguments.out.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, drawing in drawings.items():
-        figures.save(drawing.figure, temporary / name)
-    captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
-    files.write_json(temporary / CAPTIONS, captions)
-    files.write_table(temporary / "filters.csv", pd.concat(tables), decimals=DECIMALS)
-    files.write_json(temporary / "filters.json", files.rounded(summaries, DECIMALS))
-    shutil.rmtree(arguments.out, ignore_errors=True)
-    temporary.rename(arguments.out)
+    with files.folder_written_whole(arguments.out) as folder:
+        figures.save_all(drawings, folder)
+        files.write_table(folder / "filters.csv", pd.concat(tables), decimals=DECIMALS)
+        files.write_json(folder / "filters.json", files.rounded(summaries, DECIMALS))
     say(f"filters: {', '.join(drawings)} in {arguments.out}")
 
 

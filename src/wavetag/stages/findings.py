@@ -21,6 +21,7 @@ class Pipeline:
         self.suites = suite.parent if suite else SUITES
         self.settings = cache(self._settings)
         self.labels = cache(self._labels)
+        self.config = cache(self._config)
 
     def _settings(self, suite: str) -> dict[str, Any]:
         if suite == findings.REPORT:
@@ -60,7 +61,7 @@ class Pipeline:
             )
         return findings.Labels(test, words, findings.vocabulary(settings, split), findings.population(settings, split))
 
-    def config(self, suite: str, name: str) -> findings.Config:
+    def _config(self, suite: str, name: str) -> findings.Config:
         """One config, as far as its evaluation goes."""
         settings = self.settings(suite)
         folder = Path() if suite == findings.REPORT else self.suites / suite

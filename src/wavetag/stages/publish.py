@@ -30,17 +30,10 @@ def put_together(table: Path, figures: Path | None, folder: Path) -> list[str]:
     for path in copied:
         if not path.is_file():
             raise ValueError(f"{path}: no such file, to be published")
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with files.folder_written_whole(folder) as written:
         for path, name in copied.items():
-            shutil.copyfile(path, temporary / name)
-        files.write_json(temporary / CAPTIONS, captions)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copyfile(path, written / name)
+        files.write_json(written / CAPTIONS, captions)
     return list(captions)
 
 

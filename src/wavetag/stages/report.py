@@ -27,10 +27,7 @@ def main() -> None:
     from wavetag import page_data, report
 
     settings = params.load()
-    temporary = arguments.out.with_name(f".{arguments.out.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with files.folder_written_whole(arguments.out) as folder:
         content = page_data.gather(
             settings,
             arguments.tables,
@@ -42,15 +39,11 @@ def main() -> None:
             arguments.clips,
             arguments.split,
             arguments.dataset,
-            temporary,
+            folder,
         )
         for name in (report.SCRIPT, report.STYLE):
-            shutil.copyfile(report.TEMPLATES / name, temporary / name)
-        files.write_text(temporary / "index.html", report.render(settings, **content))
-        shutil.rmtree(arguments.out, ignore_errors=True)
-        temporary.rename(arguments.out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copyfile(report.TEMPLATES / name, folder / name)
+        files.write_text(folder / "index.html", report.render(settings, **content))
     size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
     say(f"report: {arguments.out}/index.html: open it in a browser ({size / 1e6:.1f} MB with all that it needs)")
 

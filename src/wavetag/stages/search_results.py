@@ -1,7 +1,6 @@
 """search_results: tables and figures of the searches, and what their choices are worth on the test clips."""
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from wavetag import files, params, search, tables
 from wavetag.stages import say, stage
 
 DECIMALS = 6
-CAPTIONS = "captions.json"
 ON_VALIDATION = (
     "All scores in this table are of the validation clips, one training each: no search has seen a test clip."
 )
@@ -66,16 +64,6 @@ def outcome(
     return pd.DataFrame(rows)
 
 
-def write_folder(folder: Path, write: Any) -> None:
-    """Write a folder anew, whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-
-
 @stage
 def main() -> None:
     """Write the tables and draw the figures, anew."""
@@ -95,10 +83,9 @@ def main() -> None:
     from wavetag import figures, search_figures, study
 
     dataset, defaults = settings["dataset"]["name"], settings["defaults"]
-    attempts = [files.read_json(arguments.trials / f"{name}.json") for name in settings["experiments"]]
+    attempts = search.read_attempts(arguments.trials, settings)
     by_search = {name: [one for one in attempts if one["search"] == name] for name in search.SEARCHES}
-    workers = [files.read_json(arguments.study / f"worker_{worker}.json") for worker in plan.workers]
-    trials = study.merged(workers, plan.trials)
+    trials = study.read(arguments.study, plan)
     chosen = {name: files.read_json(arguments.chosen / f"{name}.json") for name in search.CHOSEN}
     shares = files.read_json(arguments.metrics / "importance.json")
     scored = {name: files.read_json(arguments.metrics / f"{about['name']}.json") for name, about in chosen.items()}
@@ -115,7 +102,7 @@ def main() -> None:
     results = outcome(chosen, scored, untuned, defaults)
     of_dataset = f"{figures.of_dataset(dataset)}."
 
-    def write_tables(folder: Path) -> None:
+    with files.folder_written_whole(arguments.tables) as folder:
         files.write_table(folder / "chosen.csv", results, decimals=DECIMALS)
         above = (
             f"What each search chose on the validation clips, trained from {len(defaults['seeds'])} seeds and scored on"
@@ -131,14 +118,8 @@ def main() -> None:
         above = f"Share of the variance of the validation ROC-AUC, by fANOVA from {len(trials)} trials. {of_dataset}"
         files.write_text(folder / "importance.md", tables.markdown("Importance of each setting", above, importances))
 
-    def draw(folder: Path) -> None:
-        for name, drawing in drawings.items():
-            figures.save(drawing.figure, folder / name)
-        captions = {name: {"title": drawing.title, "caption": drawing.caption} for name, drawing in drawings.items()}
-        files.write_json(folder / CAPTIONS, captions)
-
-    write_folder(arguments.tables, write_tables)
-    write_folder(arguments.reports, draw)
+    with files.folder_written_whole(arguments.reports) as folder:
+        figures.save_all(drawings, folder)
     say(f"search_results: {', '.join(drawings)} in {arguments.reports}; tables in {arguments.tables}")
 
 
