@@ -230,7 +230,8 @@ def test_the_command_ends_in_one_line(tmp_path, capsys):
 
 
 HUMMING_COMMAND = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in its background ignores it
 sys.path.insert(0, {tests!r})
 from test_minitune_dataset import dataset, hum, main
 def slow_hum(song, section):
