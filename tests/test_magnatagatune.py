@@ -54,7 +54,7 @@ def manifest(folder):
 
 
 def make(manifest, annotations, vocabulary, population):
-    return splits.make(manifest, annotations, vocabulary, PARTS, population, 34_950)
+    return splits.make(manifest, annotations, vocabulary, PARTS, population, 34_950, 12_000)
 
 
 def sizes(split):
