@@ -585,6 +585,8 @@ def test_what_was_tried_becomes_choices_tables_and_figures(tmp_path, monkeypatch
     assert len(by_trial) == plan.trials
     complete = by_trial[by_trial["state"] == "complete"].set_index("trial")["valid_roc_auc"]
     assert chosen["spectrogram"]["of"] == f"trial {complete.idxmax()}"
+    trained = {key: chosen["spectrogram"]["config"][key] for key in ("epochs", "patience", "seeds")}
+    assert trained == {key: settings["defaults"][key] for key in trained}, "it is trained as the others are"
     assert files.read_json("metrics/importance.json").keys() == plan.space.keys()
 
     scores = {"views": {}}

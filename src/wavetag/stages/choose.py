@@ -34,13 +34,14 @@ def main() -> None:
     trials = study.read(arguments.study, plan)
     complete = [{**one, "diverged": False} for one in trials if one["state"] == study.COMPLETE]
     best = search.best(complete, "the study")
-    chosen[search.STUDY] = (f"trial {best['trial']}", best, plan.config_of(best["params"], settings["defaults"]))
+    defaults = settings["defaults"]
+    config = {**plan.config_of(best["params"], defaults), "epochs": defaults["epochs"]}  # trained as long as others are
+    chosen[search.STUDY] = (f"trial {best['trial']}", best, config)
     importances = study.importances(plan, trials)
 
-    seeds = settings["defaults"]["seeds"]
     for name, (of, best, config) in chosen.items():
         about = {"name": f"chosen_{name}", "search": name, "of": of, "valid_roc_auc": best["valid_roc_auc"]}
-        files.write_json(arguments.chosen / f"{name}.json", {**about, "config": {**config, "seeds": seeds}})
+        files.write_json(arguments.chosen / f"{name}.json", {**about, "config": {**config, "seeds": defaults["seeds"]}})
         say(f"choose: {name}: {of}, ROC-AUC {best['valid_roc_auc']:.4f} on the validation clips")
     of = {name for name, _, _ in chosen.values()}
     listed = search.listed(attempts, of)
