@@ -51,11 +51,6 @@ rule scale:
         suite("scale"),
 
 
-rule long:
-    input:
-        suite("long"),
-
-
 rule paper:
     input:
         suite("paper"),

@@ -466,20 +466,29 @@ def test_frozen_filters_stay_as_they_begin(tiny_prepared):
     assert not torch.allclose(tuned, frozen)
 
 
+def epochs(losses, roc_aucs):
+    """Epochs with these validation scores."""
+    return [{"valid_loss": loss, "valid_roc_auc": auc} for loss, auc in zip(losses, roc_aucs, strict=True)]
+
+
 def ended(losses, roc_aucs, **settings):
     """Whether a training with these validation scores, an epoch each, has come to its end."""
-    history = [{"valid_loss": loss, "valid_roc_auc": auc} for loss, auc in zip(losses, roc_aucs, strict=True)]
-    config = CONFIG | {"epochs": 9, "patience": 2} | settings
-    return training.Training(torch.nn.Linear(1, 1), None, history).ended(config)
+    return training.ended(epochs(losses, roc_aucs), CONFIG | {"epochs": 9, "patience": 2} | settings)
 
 
 def test_training_ends_when_validation_has_stood_still_for_so_long():
     assert not ended([0.5, 0.4, 0.41], [0.6, 0.7, 0.7])
     assert ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8])
-    assert not ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8], select="roc_auc")
     assert not ended([0.5, 0.4, 0.41, 0.40], [0.6, 0.7, 0.7, 0.8], patience=None)
     assert ended([0.5] * 9, [0.5] * 9)  # all epochs are done
     assert not ended([], [])
+
+
+def test_where_roc_auc_chooses_both_it_and_the_loss_have_to_stand_still():
+    assert ended([0.5, 0.4, 0.41, 0.42], [0.6, 0.7, 0.7, 0.6], select="roc_auc")
+    assert not ended([0.5, 0.4, 0.41, 0.42], [0.6, 0.7, 0.7, 0.8], select="roc_auc")  # ROC-AUC gets better
+    assert not ended([0.5, 0.4, 0.41, 0.39], [0.6, 0.7, 0.7, 0.6], select="roc_auc")  # the loss falls
+    assert ended([0.5, 0.4, 0.41, 0.3999], [0.6, 0.7, 0.7, 0.6], select="roc_auc")  # by less than matters
 
 
 def test_patience_begins_once_the_network_has_begun_to_learn():
@@ -501,7 +510,7 @@ def test_a_training_that_has_ended_early_is_not_taken_up_again(tiny_prepared, tm
 
 
 def of_epochs(losses, roc_auc=0.6):
-    return pd.DataFrame({"valid_loss": losses, "valid_roc_auc": roc_auc})
+    return epochs(losses, [roc_auc] * len(losses))
 
 
 FLAT, FALLING = [0.5, 0.4, 0.3] + [0.3] * 17, list(np.linspace(0.5, 0.3, 20))
@@ -516,7 +525,7 @@ FLAT, FALLING = [0.5, 0.4, 0.3] + [0.3] * 17, list(np.linspace(0.5, 0.3, 20))
         (FLAT[:19], {"epochs": 19}, False),  # too few epochs to tell
         (FLAT[:8], {"patience": 4}, True),  # patience ended it
         ([*np.linspace(0.5, 0.3, 40), *[0.31] * 8], {"patience": 8, "epochs": 60}, True),
-        ([*np.linspace(0.5, 0.3, 40), *[0.31] * 7, 0.2], {"patience": 8, "epochs": 60}, False),  # chosen by ROC-AUC
+        ([*np.linspace(0.5, 0.3, 40), *[0.31] * 7, 0.2], {"patience": 8, "epochs": 60}, False),  # it broke off
         (FLAT[:8], {}, False),  # it broke off
     ],
 )

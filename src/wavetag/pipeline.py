@@ -116,7 +116,7 @@ def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
     """What is wrong with a root's dvc.yaml, or missing from the settings for it, a line each."""
     path = f"{root}dvc.yaml"
     if not Path(path).is_file():
-        return [f"{path}: no such file: it says which stages there are, as suites/long/dvc.yaml does"]
+        return [f"{path}: no such file: it says which stages there are, as suites/scale/dvc.yaml does"]
     content = params.read_yaml(Path(path))
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict):

@@ -33,7 +33,6 @@ VERDICTS = {  # of a finding -> its sign and its class
 SUITES = {  # what each is about; of one that is not listed the name alone is shown
     "bridge": "from the report's score to the paper's, one factor at a time",
     "flat": "the report's own spectrogram network",
-    "long": "30 epochs",
     "open": "what the paper and the report left open",
     "paper": "the paper's tables and figures, with its settings",
     "scale": "spectrograms without batch norm, at many scales of what enters the logarithm",

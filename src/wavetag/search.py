@@ -263,7 +263,7 @@ def attempt(
         "valid_roc_auc": kept["valid_roc_auc"],
         "valid_loss": kept["valid_loss"],
         "kept_epoch": trained.best_epoch,
-        "diverged": not trained.ended(config),
+        "diverged": training.diverged(trained.history, config),
         "epochs": len(trained.history),
         "updates": steps * len(trained.history),
         "seconds": round(sum(trained.seconds), 2),

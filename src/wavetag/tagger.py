@@ -6,7 +6,6 @@ row for each seed and epoch.
 """
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,7 @@ class ModelError(ValueError):
 
 def write(folder: str | Path, about: Mapping[str, Any], trainings: Mapping[int, Training]) -> pd.DataFrame:
     """Write a folder with the networks of all seeds of one config, whole or not at all. Returns the history."""
-    folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with files.folder_written_whole(folder) as temporary:
         for seed, training in trainings.items():
             for which, weights in (("best", training.best), ("last", training.network.state_dict())):
                 content = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
@@ -40,10 +35,6 @@ def write(folder: str | Path, about: Mapping[str, Any], trainings: Mapping[int, 
         files.write_table(temporary / "history.csv", history, decimals=HISTORY_DECIMALS)
         epochs = {str(seed): training.best_epoch for seed, training in trainings.items()}
         files.write_json(temporary / "config.json", {**about, "chosen_epochs": epochs})
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return history
 
 

@@ -11,14 +11,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
@@ -30,8 +29,9 @@ SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
 STILL_FALLING = 0.002  # of a validation loss: by how much its last epochs may lie below the others
 BEGUN = 0.55  # validation ROC-AUC that a network passes once it has begun to learn
-LEAST_EPOCHS, LEAST_LAST = 20, 5  # of a training, and at its end, to tell whether its loss still falls
+LEAST_EPOCHS, LEAST_LAST = 20, 5  # of a whole training, and at its end, to tell whether its loss falls
 
+History = Sequence[Mapping[str, float]]  # of one seed: a row an epoch, with its losses and scores
 NOT_FINITE = {"loss": math.nan, "roc_auc": math.nan}  # the scores of predictions that are no longer numbers
 
 
@@ -309,21 +309,6 @@ class Training:
         self.seconds = state["seconds"]
         return True
 
-    def ended(self, config: Mapping[str, Any]) -> bool:
-        """Whether all epochs are done, or as many as ``patience`` went by without a better one.
-
-        Patience begins once the network has begun to learn, ``BEGUN``: raw audio may take ten epochs to.
-        """
-        done, patience = len(self.history), config["patience"]
-        if done >= config["epochs"]:
-            return True
-        begun = any(epoch["valid_roc_auc"] >= BEGUN for epoch in self.history)
-        if patience is None or not begun:
-            return False
-        key, better = ("valid_roc_auc", max) if config["select"] == "roc_auc" else ("valid_loss", min)
-        values = [epoch[key] for epoch in self.history]
-        return done - 1 - values.index(better(values)) >= patience
-
     def is_best(self, select: str) -> bool:
         """Whether the latest epoch is the one to keep so far, by the rule ``select``."""
         if select == "last" or not self.best:
@@ -353,34 +338,59 @@ def learning_rate(config: Mapping[str, Any], epoch: int) -> float:
     return config["learning_rate"] * config["decay"] ** ((epoch - 1) // config["decay_every"])
 
 
-def learned(history: pd.DataFrame) -> bool:
-    """Whether a network has begun to learn at all: its validation ROC-AUC, an epoch each, passed ``BEGUN``."""
-    return bool((history["valid_roc_auc"] >= BEGUN).any())
+def learned(history: History) -> bool:
+    """Whether a network has begun to learn at all: its validation ROC-AUC passed ``BEGUN`` in some epoch."""
+    return any(epoch["valid_roc_auc"] >= BEGUN for epoch in history)
 
 
-def converged(history: pd.DataFrame, config: Mapping[str, Any]) -> bool:
-    """Whether a network's training has come to what it can: its validation loss has stopped falling.
+def _falls(history: History, last: int) -> bool:
+    """Whether the last epochs brought the validation loss below all before by more than ``STILL_FALLING`` of it."""
+    losses = [epoch["valid_loss"] for epoch in history]
+    return min(losses[-last:]) <= (1 - STILL_FALLING) * min(losses[:-last])
 
-    Its last epochs brought the loss no more than ``STILL_FALLING`` of its value below the lowest before them. The last
-    epochs are those of ``patience`` where that ended the training; else a fifth of all, five at least, of twenty at
-    least: fewer say nothing. And it has begun to learn. One that diverged has not converged.
+
+def ended(history: History, config: Mapping[str, Any]) -> bool:
+    """Whether all epochs are done, or ``patience`` is over.
+
+    It is over when, in so many epochs, the score that chooses the epoch did not get better, nor did the validation loss
+    fall: either alone may go on when the other stands still. It begins once the network has begun to learn, ``BEGUN``:
+    raw audio may take ten epochs to.
 
     Args:
-        history: of one seed, a row an epoch.
+        history: of one seed, its epochs so far.
         config: its settings.
     """
-    losses, last = history["valid_loss"].to_numpy(), config["patience"]
-    if len(losses) == config["epochs"]:
-        last = max(LEAST_LAST, len(losses) // 5) if len(losses) >= LEAST_EPOCHS else None
-    if last is None or len(losses) <= last or not learned(history):
+    done, patience = len(history), config["patience"]
+    if done >= config["epochs"]:
+        return True
+    if patience is None or done <= patience or not learned(history):
         return False
-    return bool(losses[-last:].min() > (1 - STILL_FALLING) * losses[:-last].min())
+    key, better = ("valid_roc_auc", max) if config["select"] == "roc_auc" else ("valid_loss", min)
+    values = [epoch[key] for epoch in history]
+    return done - 1 - values.index(better(values)) >= patience and not _falls(history, patience)
 
 
-def diverged(history: pd.DataFrame, config: Mapping[str, Any]) -> bool:
+def converged(history: History, config: Mapping[str, Any]) -> bool:
+    """Whether a network's training has come to what it can: its validation loss has stopped falling.
+
+    So it has where ``patience`` ended the training (``ended``). Of one that went on to its last epoch the last fifth is
+    looked at, five epochs at least, of twenty at least: fewer say nothing. And it has begun to learn. One that diverged
+    has not converged.
+
+    Args:
+        history: of one seed, its epochs.
+        config: its settings.
+    """
+    if len(history) < config["epochs"]:
+        return ended(history, config)
+    if len(history) < LEAST_EPOCHS or not learned(history):
+        return False
+    return not _falls(history, max(LEAST_LAST, len(history) // 5))
+
+
+def diverged(history: History, config: Mapping[str, Any]) -> bool:
     """Whether a training broke off because its loss was no longer a number: neither all its epochs nor patience."""
-    rows = history[["valid_loss", "valid_roc_auc"]].to_dict("records")
-    return not Training(None, None, rows).ended(config)
+    return not ended(history, config)
 
 
 def _picked(train: Clips, chosen: np.ndarray, count: int, generator: np.random.Generator) -> torch.Tensor:
@@ -389,13 +399,19 @@ def _picked(train: Clips, chosen: np.ndarray, count: int, generator: np.random.G
     return torch.from_numpy((generator.random((len(chosen), count)) * windows).astype(np.int64))
 
 
-def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train: Clips, fronts: Fronts) -> dict:
+def train_epoch(
+    training: Training,
+    config: Mapping[str, Any],
+    seed: int,
+    train: Clips,
+    fronts: Fronts,
+    treatment: negatives.Treatment,
+) -> dict[str, float]:
     """One pass over the training clips in an order drawn from (seed, epoch). Returns the epoch's loss and ROC-AUC."""
     network, optimizer, device = training.network, training.optimizer, fronts.device
     epoch = len(training.history) + 1
     generator = np.random.default_rng([seed, epoch])
-    negative = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
-    order = negative.order(generator)
+    order = treatment.order(generator)
     if 1 in (config["train_windows"], fronts.windows) and len(order) % config["batch_size"] == 1:
         order = order[:-1]  # batch norm takes no statistics of a single window
     predicted = np.full(train.split.labels.shape, np.nan, dtype=np.float32)
@@ -415,7 +431,7 @@ def train_epoch(training: Training, config: Mapping[str, Any], seed: int, train:
         predicted[chosen] = of_clips.cpu().numpy()
         if not np.isfinite(predicted[chosen]).all():  # before the loss, which refuses them, on a GPU for good
             return dict(NOT_FINITE)
-        weights = negative.weights(chosen)
+        weights = treatment.weights(chosen)
         weights = None if weights is None else torch.from_numpy(weights).to(device)
         optimizer.step(networks.loss(predictions, windows, labels, weights), learning_rate(config, epoch))
     seen = ~np.isnan(predicted[:, 0])  # all, but where clips are drawn with replacement
@@ -474,13 +490,14 @@ def run(
     name = fingerprint(config, seed, train, valid, about)
     if checkpoint is not None:
         training.restore(Path(checkpoint), name, device)
-    if not training.ended(config):
+    treatment = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
+    if not ended(training.history, config):
         of_train = Fronts(network, train, device, precision)
         of_valid = Fronts(network, valid, device, torch.float32 if network.is_trunk else precision)
-    while not training.ended(config):
+    while not ended(training.history, config):
         started = time.monotonic()
         epoch = len(training.history) + 1
-        in_train = train_epoch(training, config, seed, train, of_train)
+        in_train = train_epoch(training, config, seed, train, of_train, treatment)
         if not math.isfinite(in_train["loss"]):
             break
         in_valid = scores(valid.split.labels, predict(network, valid, device, of_valid, config["valid_windows"]))

@@ -39,7 +39,7 @@ def main() -> None:
     scores = evaluations.score_views(test, predictions, settings["resamples"], settings["seed"], DECIMALS)
     chosen = [about["chosen_epochs"][str(seed)] for seed in seeds]
     history = tagger.history(arguments.model)
-    of_seeds = [history[history["seed"] == seed] for seed in seeds]
+    of_seeds = [history[history["seed"] == seed].to_dict("records") for seed in seeds]
     scaling = loaded[0].scaling
     metrics = {
         **scores,
