@@ -530,7 +530,7 @@ def test_a_default_that_no_entry_takes_is_refused_as_without_effect(tmp_path):
     settings["defaults"]["epochs"] += 1
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(settings))
-    with pytest.raises(params.ParamsError, match=r"defaults\.epochs: 61 has no effect, each entry .* says 60 itself"):
+    with pytest.raises(params.ParamsError, match=r"defaults\.epochs: 101 has no effect, each entry .* says 100 itself"):
         params.load(path, SCHEMA)
 
 

@@ -144,7 +144,7 @@ def test_what_others_have_too_is_not_changed_through_one_of_them():
 
 def test_nothing_is_written_where_nothing_changes(here):
     before = Path("params.yaml").stat()
-    assert settings.apply(["minitune", "report", "defaults.epochs=60"]) == []
+    assert settings.apply(["minitune", "report", "defaults.epochs=100"]) == []
     assert Path("params.yaml").stat() == before
 
 
@@ -176,7 +176,7 @@ def test_a_dataset_leaves_nothing_of_the_one_before(here):
         assert all_of(*name) == expected
     loaded = all_of(*folder)
     assert (loaded["dataset"]["audio"], loaded["split"]["vocabulary"]) == (None, "all")
-    assert (config()["epochs"], config()["seeds"], config()["scaling"]) == (60, [0, 1, 2], "minmax")
+    assert (config()["epochs"], config()["seeds"], config()["scaling"]) == (100, [0, 1, 2], "minmax")
 
 
 @pytest.mark.parametrize("name", ["folder", "coursework"])
@@ -196,7 +196,7 @@ def test_a_dataset_of_the_users_does_not_take_the_source_of_another(here, name, 
 def test_the_summary_says_what_is_asked_for(here):
     assert settings.summary(params.load()) == (
         "minitune from src/minitune, vocabulary merged50, 12000 and 16000 Hz, scaling minmax; experiments: 14,"
-        " epochs: 60, seeds: 0, 1, 2"
+        " epochs: 100, seeds: 0, 1, 2"
     )
     (here / "music").mkdir()
     settings.apply(
@@ -207,7 +207,7 @@ def test_the_summary_says_what_is_asked_for(here):
     )
     assert settings.summary(params.load()) == (
         "folder from music and music, vocabulary of 2 listed tags, 12000 and 16000 Hz, scaling minmax; experiments: 14,"
-        " epochs: 60 or 3, seeds: 0, 1, 2"
+        " epochs: 100 or 3, seeds: 0, 1, 2"
     )
 
 
