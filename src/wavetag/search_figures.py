@@ -274,8 +274,8 @@ def importance(shares: Mapping[str, float], trials: int, dataset: str) -> Drawin
     caption = (
         f"{found} Share of the variance of the validation ROC-AUC over the space that a setting accounts for by itself,"
         f" by fANOVA (Hutter et al. 2014) from {trials} trials, pruned ones with their best epoch until then. So few"
-        " trials tell the large shares from the small ones, not the small ones from one another; and as the sampler draws"
-        " again what did well, a value that happened to come with it takes a part of the credit."
+        " trials tell the large shares from the small ones, not the small ones from one another; and as the sampler"
+        " draws again what did well, a value that happened to come with it takes a part of the credit."
     )
     return Drawing(_importance(shares, title, [figures.of_dataset(dataset)]), title, caption)
 
