@@ -175,7 +175,7 @@ def test_the_page_says_what_was_run_and_features_the_best_by_validation(made):
     assert "100 % of its clips are by an artist" not in words
     assert "all as in defaults" in words
     assert "seeds[0, 1]" in words
-    assert "patiencenull" in words
+    assert "windownull" in words
     assert "frontend: mel, batch_norm: true" in words
     assert "Architecture: mel_bn" in words
     assert re.search(r"test 12 12 3 3\.0", words)  # clips, songs, artists, labels a clip
