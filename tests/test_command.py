@@ -234,7 +234,7 @@ def test_use_prints_what_changed_and_what_is_asked_for_now(folder, capsys):
         "defaults.seeds: [0, 1, 2] -> [3]",
         "params.yaml has these settings now:",
         "minitune from src/minitune, vocabulary merged50, 12000 and 16000 Hz, scaling minmax; experiments: 14,"
-        " epochs: 20, seeds: 3",
+        " epochs: 100, seeds: 3",
     ]
     assert command.main(["use", "defaults.seeds=[3]"]) == 0
     assert capsys.readouterr().out.startswith("params.yaml had these settings already:\nminitune from")
