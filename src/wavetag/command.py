@@ -228,8 +228,9 @@ def _findings_of(name: str, settings: dict[str, dict[str, Any]]) -> dict[str, An
 
     path = FINDINGS if name == findings.REPORT else SUITES / name / "results.json"
     questions = settings[name].get("questions") or []
-    of_config = lambda suite, config: findings.score_settings(settings[suite], config)  # noqa: E731
-    return findings.current(path, name, questions, of_config)
+    return findings.current(
+        path, name, questions, lambda suite, config: findings.score_settings(settings[suite], config)
+    )
 
 
 def _of_group(content: dict[str, Any], text: str) -> dict[str, Any]:
