@@ -99,6 +99,7 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
                 if done % max(1, len(wanted) // 20) == 0:
                     say(f"{done} of {len(wanted)} files unpacked")
             return len(wanted)
+    # what zipfile raises for a damaged list of members, NotImplementedError for one of a later zip version
     except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{name}: no whole zip archive: {error}") from error
     except _BeforeStart as error:
@@ -137,6 +138,7 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
                 target.write(piece)
             if target.tell() != member.file_size:
                 raise zipfile.BadZipFile(f"{target.tell()} bytes where {member.file_size} should be")
+    # what zipfile raises for a damaged member: NotImplementedError for its compression, RuntimeError for encryption
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error
     except OSError as error:
