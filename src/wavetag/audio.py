@@ -1,6 +1,8 @@
 """Decoding: from an audio file to samples of one channel at one rate."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil, gcd
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 INT16_FULL_SCALE = 32768
 BLOCK = 2**20  # samples read at a time, of all channels together: of many channels no more is held than this
 MARGIN = 0.1  # seconds read around what is kept: more than the resampling filter reaches
+LEAST_RATE = 1000  # Hz, of a file that is streamed: from less, resampling makes a thousand samples of one
 
 
 class AudioError(ValueError):
@@ -55,15 +58,9 @@ def decode_segments(
     Yields:
         For each segment int16 [samples], or the ``AudioError`` that says why it is not there.
     """
-    import soundfile
-
-    path, done = Path(path), 0
+    done = 0
     try:
-        if not path.is_file():
-            raise AudioError("no such file")
-        if path.stat().st_size == 0:
-            raise AudioError("the file is empty")
-        with stream(path) as file:
+        with _opened(path) as file:
             reader = _Mono(file)
             for segment in segments:
                 try:
@@ -77,8 +74,64 @@ def decode_segments(
                 yield samples
     except AudioError as error:
         yield from [error] * (len(segments) - done)
+
+
+def blocks(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """Decode a file piece by piece, as ``decode`` does it whole: the pieces laid end to end are the same samples.
+
+    Args:
+        path: any file that libsndfile reads, of any length: memory does not grow with it.
+        sample_rate: of the result, in Hz.
+
+    Yields:
+        int16 [samples], some at a time.
+
+    Raises:
+        AudioError: missing, empty or undecodable, with libsndfile's reason; pieces may have been given before.
+    """
+    import soxr
+
+    with _opened(path) as file:
+        if file.samplerate < LEAST_RATE:
+            raise AudioError(f"a sample rate of {file.samplerate} Hz: {LEAST_RATE} Hz or more is taken")
+        reader, resampler = _Mono(file), None
+        if file.samplerate != sample_rate:
+            resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
+        # of a large file not all that is read at once is to be turned into as many more samples as the rates are apart
+        most, found = min(BLOCK, max(1, BLOCK * file.samplerate // sample_rate)), 0
+        while True:
+            block = reader.read(most)
+            last = len(block) == 0
+            resampled = block if resampler is None else resampler.resample_chunk(block, last=last)
+            if len(resampled):
+                found += len(resampled)
+                yield _to_int16(resampled)
+            if last:
+                break
+        if found == 0:
+            raise AudioError("undecodable: no samples")
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """A file open for ``_Mono``; whatever is wrong with it, there or while it is read, is an ``AudioError``."""
+    import soundfile
+
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError("a folder, not a file")
+    if not path.is_file():
+        raise AudioError("no such file")
+    if path.stat().st_size == 0:
+        raise AudioError("the file is empty")
+    if not os.access(path, os.R_OK):
+        raise AudioError("no permission to read it")
+    try:
+        with stream(path) as file:
+            yield file
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: samples without a header (.raw)
-        yield from [AudioError(f"undecodable: {str(error).strip()}")] * (len(segments) - done)
+        reason = getattr(error, "error_string", str(error))  # of libsndfile's without the file's name
+        raise AudioError(f"undecodable: {reason.strip()}") from error
 
 
 def stream(path: Path) -> Any:
@@ -106,18 +159,19 @@ class _Mono:
         """Frames ``first`` to ``last``, or to where the file ends. What lies before ``first`` is let go."""
         while (missing := first - self.start - len(self.held)) > 0:
             self.start, self.held = self.start + len(self.held), np.empty(0, np.float32)
-            block = self._read(missing)
+            block = self.read(missing)
             if len(block) == 0:
                 return block
             self.start += len(block)
         blocks, missing = [self.held[first - self.start :]], last - self.start - len(self.held)
-        while missing > 0 and len(block := self._read(missing)):
+        while missing > 0 and len(block := self.read(missing)):
             blocks.append(block)
             missing -= len(block)
         self.start, self.held = first, blocks[1] if len(blocks) == 2 and not len(blocks[0]) else np.concatenate(blocks)
         return self.held[: last - first]
 
-    def _read(self, most: int) -> np.ndarray:
+    def read(self, most: int) -> np.ndarray:
+        """The next frames, float32 [frames], no more than so many; none at the end."""
         block = self.file.read(min(most, max(1, BLOCK // self.file.channels)), dtype="float32", always_2d=True)
         return block[:, 0] if self.file.channels == 1 else block.mean(axis=1)
 
@@ -149,6 +203,16 @@ def _part(reader: _Mono, segment: tuple[float, float], sample_rate: int, most_sa
     begin = periods * sample_rate // common
     resampled = _resampled(mono, rate, sample_rate)[begin : begin + count][:most_samples]
     return _to_int16(resampled if rate != sample_rate else resampled.copy())  # the reader holds what it has read
+
+
+def converted(mono: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
+    """Samples of one channel, float32 [samples] of full scale 1.0, at another rate, as int16: as ``decode`` does it.
+
+    Raises:
+        AudioError: samples that are not finite numbers, or so few that none are left.
+    """
+    resampled = _resampled(mono, sample_rate, wanted_rate)
+    return _to_int16(resampled.copy() if resampled is mono else resampled)
 
 
 def _resampled(mono: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray:

@@ -1,78 +1,64 @@
-"""Trained taggers on disk: a folder that says itself what it is.
+"""Trained taggers: their networks, written to and read from model folders (``model_folder``)."""
 
-``config.json`` holds the settings, the tags in order, the sample rate, the statistics that samples are scaled by, and
-each seed's epoch. ``seed_S_best.safetensors`` and ``seed_S_last.safetensors`` hold weights. ``history.csv`` has a
-row for each seed and epoch.
-"""
-
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from safetensors.torch import load_file, save
 
 from wavetag import files, networks
-from wavetag.training import Training
+from wavetag.model_folder import ModelError, about, check, weights
+
+if TYPE_CHECKING:  # who only loads a network waits for neither
+    import pandas as pd
+
+    from wavetag.training import Training
 
 HISTORY_DECIMALS = 6
 
 
-class ModelError(ValueError):
-    """A model folder that is not whole, or not of this kind."""
-
-
-def write(folder: str | Path, about: Mapping[str, Any], trainings: Mapping[int, Training]) -> pd.DataFrame:
+def write(folder: str | Path, about: Mapping[str, Any], trainings: "Mapping[int, Training]") -> "pd.DataFrame":
     """Write a folder with the networks of all seeds of one config, whole or not at all. Returns the history."""
+    import pandas as pd
+
+    from wavetag import training as of_training
+
     with files.folder_written_whole(folder) as temporary:
         for seed, training in trainings.items():
-            for which, weights in (("best", training.best), ("last", training.network.state_dict())):
-                content = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+            for which, values in (("best", training.best), ("last", training.network.state_dict())):
+                content = {key: value.detach().cpu().contiguous() for key, value in values.items()}
                 # not `save_file`, whose error for a full disk is of its own kind
-                _weights(temporary, seed, which).write_bytes(save(content))
+                weights(temporary, seed, which).write_bytes(save(content))
         history = pd.DataFrame([row for training in trainings.values() for row in training.history])
         files.write_table(temporary / "history.csv", history, decimals=HISTORY_DECIMALS)
         epochs = {str(seed): training.best_epoch for seed, training in trainings.items()}
-        files.write_json(temporary / "config.json", {**about, "chosen_epochs": epochs})
+        files.write_json(temporary / "config.json", {**about, "chosen_epochs": epochs, "code": of_training.code()})
     return history
 
 
-def _weights(folder: Path, seed: int, which: str) -> Path:
-    return folder / f"seed_{seed}_{which}.safetensors"
-
-
-def about(folder: str | Path) -> dict[str, Any]:
-    """What ``config.json`` says."""
-    path = Path(folder) / "config.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file: {folder} is not a model folder") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: not valid JSON: {error}") from error
-
-
-def history(folder: str | Path) -> pd.DataFrame:
+def history(folder: str | Path) -> "pd.DataFrame":
     """A row for each seed and epoch of the training. Raises ``ModelError`` if it is not there."""
+    import pandas as pd
+
     path = Path(folder) / "history.csv"
     if not path.is_file():
         raise ModelError(f"{path}: no such file: train this config first")
     return pd.read_csv(path)
 
 
-def load(folder: str | Path, seed: int, which: str = "best") -> networks.Tagger:
+def load(folder: str | Path, seed: int | None, which: str = "best") -> networks.Tagger:
     """The network of one seed, in evaluation mode.
 
     Args:
-        folder: as ``write`` left it.
-        seed: one of the config's seeds.
+        folder: as ``write`` or ``write_one`` left it.
+        seed: one of the config's seeds; None for the network of a folder with one.
         which: ``best``, the epoch that validation chose, or ``last``.
 
     Raises:
         ModelError: a file is missing or damaged, or its weights are of another network.
     """
     description = about(folder)
+    check(description, Path(folder) / "config.json")
     try:
         network = networks.Tagger(
             description["config"],
@@ -81,9 +67,9 @@ def load(folder: str | Path, seed: int, which: str = "best") -> networks.Tagger:
             description["sample_rate"],
             description["window_samples"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ModelError(f"{folder}/config.json: not a model's description: {error!r}") from error
-    path = _weights(Path(folder), seed, which)
+    path = weights(Path(folder), seed, which)
     try:
         network.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch raise several kinds; each means the same to a user
@@ -91,7 +77,7 @@ def load(folder: str | Path, seed: int, which: str = "best") -> networks.Tagger:
     return network.eval()
 
 
-def curves(history: pd.DataFrame) -> pd.DataFrame:
+def curves(history: "pd.DataFrame") -> "pd.DataFrame":
     """Loss and ROC-AUC by epoch, the mean over seeds: what `dvc plots` draws."""
     columns: Sequence[str] = ("train_loss", "valid_loss", "train_roc_auc", "valid_roc_auc")
     return history.groupby("epoch", as_index=False)[list(columns)].mean()

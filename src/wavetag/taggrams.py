@@ -20,11 +20,13 @@ class Taggram:
         starts: of the windows, in seconds: [windows].
         seconds: length of a window.
         probabilities: [windows, tags].
+        tags: their names, in order, where they are known.
     """
 
     starts: np.ndarray
     seconds: float
     probabilities: np.ndarray
+    tags: tuple[str, ...] = ()
 
     def highest(self, tag: int) -> float:
         """The middle of the window in which a tag is most probable, in seconds."""
