@@ -6,15 +6,19 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
+from typing import Any
 
 
-def _begin() -> None:
+def _begin(initializer: Callable[..., None] | None = None, *arguments: Any) -> None:
     """What a worker does first."""
     # Ctrl-C reaches the whole group: a worker ends at once, the parent says what there is to say
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer is not None:
+        initializer(*arguments)
 
 
 def _end_with_parent() -> None:
@@ -23,10 +27,18 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def pool(processes: int, start: str = "fork") -> ProcessPoolExecutor:
-    """A pool of processes, started by ``fork`` (quick) or ``spawn`` (needed where torch has threads already)."""
+def pool(
+    processes: int, start: str = "fork", initializer: Callable[..., None] | None = None, arguments: Sequence[Any] = ()
+) -> ProcessPoolExecutor:
+    """A pool of processes.
+
+    Args:
+        processes: how many.
+        start: ``fork`` (quick) or ``spawn`` (needed where torch has threads already).
+        initializer, arguments: what each process calls first, and with what; ``fork`` copies none of it.
+    """
     context = multiprocessing.get_context(start)
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(initializer, *arguments))
 
 
 def keep_memory() -> None:

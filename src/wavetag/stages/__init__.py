@@ -39,13 +39,13 @@ def _computed() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def status(name: str, run: Callable[[], None]) -> int:
-    """Run something: 0 if all went well, 130 if it was stopped, 1 after an error that can be expected.
+def status(name: str, run: Callable[[], int | None]) -> int:
+    """Run something: what it returns or 0, 130 if it was stopped, 1 after an error that can be expected.
 
     Such an error is one line on standard error, unless WAVETAG_TRACEBACK is set. A bug keeps its traceback.
     """
     try:
-        run()
+        return run() or 0
     except KeyboardInterrupt:
         print(f"{name}: stopped; run the same command again to go on", file=sys.stderr)
         return 130
@@ -54,12 +54,14 @@ def status(name: str, run: Callable[[], None]) -> int:
             raise
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"{name}: no space left on the disk: free some and run the same command again", file=sys.stderr)
         return 1
-    return 0
 
 
 def threads() -> int:
