@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from wavetag.commands import export, release, serve, tag
 from wavetag.stages import status
 
 MADE_BY = "`snakemake --cores 4 all` (or `make all`) makes it"
@@ -19,7 +20,7 @@ SPLIT = Path("data/split/split.tsv")
 SUITES = Path("suites")
 FINDINGS = Path("metrics/findings/findings.json")
 
-Run = Callable[[argparse.Namespace], None]
+Run = Callable[[argparse.Namespace], int | None]
 
 
 def describe(parser: argparse.ArgumentParser) -> Run:
@@ -247,7 +248,11 @@ def _sentence(text: str) -> str:
 
 SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
     "describe": describe,
+    "export": export.options,
     "findings": findings,
+    "release": release.options,
+    "serve": serve.options,
+    "tag": tag.options,
     "use": use,
 }
 
