@@ -3,11 +3,11 @@
 #   snakemake --cores 4 all     the report's tables, figures and findings, and the page that shows them (`report`)
 #   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
 #   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
-#   snakemake --cores 4 long    some of the configs with 30 epochs
 #   snakemake --cores 4 paper   the paper's tables and figures, with its settings
 #   snakemake --cores 4 search  learning rate and momentum, batch sizes, early stopping, a tuned spectrogram network
 #   snakemake --cores 4 bridge  from the report's score to the paper's, one factor at a time
 #   snakemake --cores 4 open    what both left open
+#   snakemake --cores 4 transfer  fine-tuning, where there are few clips
 
 
 configfile: "params.yaml"
@@ -38,6 +38,7 @@ rule all:
     input:
         DATA,
         networks_of(""),
+        TAGGERS,
         RESULTS,
 
 
@@ -65,6 +66,11 @@ rule bridge:
 rule open:
     input:
         suite("open"),
+
+
+rule transfer:
+    input:
+        suite("transfer"),
 
 
 onsuccess:

@@ -88,6 +88,14 @@ def test_each_stage_reads_the_same_files_in_both(dvc_stages, snakemake_jobs):
         assert not [path for path in declared if not agrees(path, job["deps"])], f"{address}: unknown to Snakemake"
 
 
+def test_what_begins_with_a_model_is_trained_behind_it_in_both(dvc_stages, snakemake_jobs):
+    for stages in (dvc_stages, snakemake_jobs):
+        deps = {name: stages[f"suites/transfer/dvc.yaml:train@{name}"]["deps"] for name in ("tuned_raw", "scratch_raw")}
+        assert "suites/transfer/models/pretrain_raw" in deps["tuned_raw"]
+        assert not [path for path in deps["scratch_raw"] if "models" in Path(path).parts]
+        assert any(within(path, "pretrained/none") for path in deps["scratch_raw"])
+
+
 def test_a_plain_dvc_repro_needs_no_suite(dvc_stages):
     """`dvc repro` runs what `snakemake all` runs: nothing in the pipeline reads what a suite's stage writes."""
     of_suites = {path for address, stage in dvc_stages.items() if ":" in address for path in stage["outs"]}

@@ -131,6 +131,40 @@ def test_settings_are_read_as_they_are(load):
         ),
         ("experiments.wide.sample_rate", 8_000, "experiments.wide: sample_rate 8000 is not among"),
         ("experiments.base", {}, "experiments.base: begin it with `<<: *defaults`"),
+        # what to begin with
+        (
+            "experiments.wide.init_from",
+            None,
+            "experiments.wide.init_from: null is not allowed; allowed are pretrained/n",
+        ),
+        (
+            "experiments.wide.init_from",
+            5,
+            "experiments.wide.init_from: 5 is not allowed; allowed are pretrained/none, a",
+        ),
+        (
+            "defaults.init_from",
+            "models/base",
+            "defaults.init_from: 'models/base' is an experiment's to set; here pretr",
+        ),
+        (
+            "experiments.wide.init_from",
+            "pretrained/nobody",
+            "experiments.wide.init_from: 'pretrained/nobody' was given: pretrained/nobody/config.json: no such file",
+        ),
+        ("experiments.wide.init_from", "models/bsae", "'models/bsae' is no experiment's (did you mean models/base?)"),
+        ("experiments.wide.init_from", "models/wide", "wide begins with wide: none can be trained first; allowed are"),
+        (
+            "experiments.wide.init_from",
+            "models/base",
+            "models/base is of other settings: length 256, here 1024; stride 256, here 512; sample_rate 12000 Hz, here",
+        ),
+        ("experiments.wide.init_from", "suites/open/models/raw", "'suites/open/models/raw' is another suite's: put a"),
+        ("experiments.wide.init_from", "taggers/base", "'taggers/base' is made of a model: begin with models/base, or"),
+        ("experiments.wide.init_from", "/models/base", "'/models/base' is no folder's path from the repository's top"),
+        ("experiments.wide.init_from", "./models/base", "'./models/base' is no folder's path from the repository's"),
+        ("experiments.wide.init_from", "models/../base", "'models/../base' is no folder's path from the repository's"),
+        ("experiments.wide.init_from", "", "'' is no folder's path from the repository's top, as pretrained/NAME is"),
         (
             "split.vocabulary",
             "top50",
@@ -572,3 +606,165 @@ def test_the_pipelines_own_experiments_have_no_sections_of_suites(load):
 )
 def test_a_window_is_in_seconds_or_a_share_of_the_clip(window, rate, samples):
     assert params.of_config(SETTINGS, {"window": window, "sample_rate": rate}) == samples
+
+
+# What an experiment begins with
+
+
+def beginning(**entries):
+    """The settings with further experiments, each with the settings of `base` but for its own."""
+    settings = copy.deepcopy(SETTINGS)
+    settings["experiments"] |= {name: {**settings["experiments"]["base"], **own} for name, own in entries.items()}
+    return settings
+
+
+def write_model(folder, **own):
+    """As much of a trained model's folder as is looked at before anything runs: of the settings of `base`."""
+    from wavetag import files
+
+    about = {"config": params.config(SETTINGS, "base"), "statistics": {}, "tags": ["rock"], "sample_rate": 12_000}
+    files.write_json(folder / "config.json", about | {"window_samples": 34_950} | own)
+
+
+def test_an_experiment_may_begin_with_anothers_model_trained_or_not(load):
+    begun = {"init_from": "models/base", "dropout": 0.5, "learning_rate": 0.01, "pool": "features", "seeds": [7]}
+    settings = beginning(tuned=begun, again={"init_from": "models/tuned"})
+    assert load(settings) == settings
+
+
+def test_a_circle_of_experiments_is_refused_and_told_of_those_that_are_in_it(load):
+    names = {"one": "two", "two": "three", "three": "one", "beside": "three"}
+    told = refusal(load, beginning(**{name: {"init_from": f"models/{other}"} for name, other in names.items()}))
+    assert [line.split(": ")[1] for line in told.splitlines()] == [
+        f"experiments.{name}.init_from" for name in ("one", "two", "three")
+    ]
+    assert "one begins with two, two begins with three, three begins with one: none can be trained first" in told
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"filters": 64}, "filters 32, here 64"),
+        ({"window": 1.5}, "window 34950 samples, here 18000 samples"),
+        ({"sample_rate": 16_000}, "sample_rate 12000 Hz, here 16000 Hz"),
+        ({"frontend": "linear"}, "frontend raw, here linear"),
+        ({"scaling": "none"}, "scaling minmax, here none"),
+        ({"nonlinearity": "log_square"}, "nonlinearity relu, here log_square"),
+        ({"feature_pool": "l2", "feature_pool_size": 2}, "feature_pool none, here l2; feature_pool_size 1, here 2"),
+        ({"batch_norm": True}, "batch_norm false, here true"),
+        ({"hidden": 50, "conv_layers": 1, "conv_filters": 8}, "conv_layers 2, here 1; conv_filters 32, here 8; hidden"),
+    ],
+)
+def test_a_model_of_another_shape_is_refused_with_the_keys_and_both_values(load, tmp_path, monkeypatch, own, told):
+    expected = f"experiments.tuned.init_from: {{}} is of other settings: {told}"
+    assert expected.format("models/base") in refusal(load, beginning(tuned={"init_from": "models/base", **own}))
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "pretrained/mine")
+    assert expected.format("pretrained/mine") in refusal(load, beginning(tuned={"init_from": "pretrained/mine", **own}))
+
+
+def test_what_does_not_shape_a_front_end_may_differ(load):
+    linear = {"frontend": "linear"}
+    assert load(beginning(one=linear, tuned={**linear, "init_from": "models/one", "filters": 64, "bands": 96}))
+    assert load(beginning(tuned={"init_from": "models/base", "compression": 10, "bands": 96, "frozen": True}))
+
+
+def test_a_kept_model_is_held_against_what_it_says_of_itself(load, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings, folder = beginning(tuned={"init_from": "pretrained/mine"}), tmp_path / "pretrained/mine"
+    write_model(folder)
+    assert load(settings) == settings
+    older = {key: value for key, value in params.config(SETTINGS, "base").items() if key != "feature_pool"}
+    write_model(folder, config=older)
+    assert load(settings)
+    for content, told in (
+        ("{", "not valid JSON"),
+        ("[]", "not a model's description"),
+        ("{}", "not a model's description: 'config'"),
+    ):
+        (folder / "config.json").write_text(content)
+        said = refusal(load, settings)
+        assert f"experiments.tuned.init_from: 'pretrained/mine' was given: pretrained/mine/config.json: {told}" in said
+        assert "\n" not in said
+
+
+def write_suite(folder, text, deps=("${item.init_from}",)):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(text)
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": {"do": {"deps": ["src", *deps]}}}}))
+
+
+BEGUN = """
+    splits: {main: {}}
+    common: &common {sample_rate: 12000, split: main, init_from: pretrained/none}
+    experiments:
+      one: {<<: *common}
+      tuned: {<<: *common, init_from: suites/mine/models/one}
+      of_the_tables: {<<: *common, init_from: models/base}
+"""
+
+
+def test_a_suites_experiments_may_begin_with_its_own_models_and_the_pipelines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path / "suites/mine", BEGUN)
+    assert params.load_suite("suites/mine", SETTINGS, SCHEMA)["experiments"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("init_from: pretrained/none}", "epochs: 9}", "common: init_from is missing, which other entries say; pretr"),
+        ("mine/models/one", "mine/models/onee", "(did you mean suites/mine/models/one?)"),
+        ("models/base", "suites/open/models/raw", "'suites/open/models/raw' is another suite's"),
+        ("models/base", "models/wide", "models/wide is of other settings: length 1024, here 256"),
+        ("pretrained/none}", "pretrained/nobody}", "common.init_from: 'pretrained/nobody' was given"),
+    ],
+)
+def test_what_is_wrong_with_what_a_suite_begins_with_is_one_line(tmp_path, monkeypatch, before, after, told):
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path / "suites/mine", BEGUN.replace(before, after))
+    with pytest.raises(params.ParamsError) as error:
+        params.load_suite("suites/mine", SETTINGS, SCHEMA)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith("suites/mine/params.yaml: ")
+    assert told in line
+
+
+def test_a_suite_begins_with_models_only_where_its_training_depends_on_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path / "suites/mine", BEGUN, deps=[])
+    with pytest.raises(
+        params.ParamsError, match=r"add \$\{item.init_from\} to the deps of train in suites/mine/dvc.yaml"
+    ):
+        params.load_suite("suites/mine", SETTINGS, SCHEMA)
+
+
+def test_to_begin_at_random_is_no_setting_of_a_score():
+    """So scores from before it could be set are still of the settings of now."""
+    config = params.config(SETTINGS, "base")
+    older = {key: value for key, value in config.items() if key != "init_from"}
+    assert params.of_a_score(SETTINGS, config) == params.of_a_score(SETTINGS, older)
+    assert "init_from" not in params.of_a_score(SETTINGS, config)["experiment"]
+    study = {"defaults": config, "experiments": {"one": config}, "study": {"trials": 3}}
+    assert params.RANDOM not in str(params.of_a_score(SETTINGS, study))
+
+
+def test_a_score_depends_on_the_settings_of_the_model_that_its_training_began_with():
+    settings = beginning(tuned={"init_from": "models/base"}, again={"init_from": "models/tuned"})
+    of_again = params.of_a_score(settings, params.config(settings, "again"))
+    assert of_again["experiment"]["init_from"] == "models/tuned"
+    assert list(of_again["begins_with"]) == ["tuned", "base"]
+    settings["experiments"]["base"] = {**settings["experiments"]["base"], "momentum": 0.5}
+    assert params.of_a_score(settings, params.config(settings, "again")) != of_again
+
+
+def test_a_suites_split_may_train_on_other_parts_but_on_none_that_validates_or_tests(tmp_path):
+    text = """
+        splits: {main: {}, fewer: {train: ["1"]}}
+        experiments: {one: {sample_rate: 12000, split: fewer}}
+    """
+    (tmp_path / "params.yaml").write_text(text)
+    assert params.split_of(params.load_suite(tmp_path, SETTINGS, SCHEMA), "fewer")["train"] == ["1"]
+    (tmp_path / "params.yaml").write_text(text.replace('"1"', '"1", "d"'))
+    with pytest.raises(params.ParamsError, match=r"splits.fewer.train: part 'd' is to validate or to test"):
+        params.load_suite(tmp_path, SETTINGS, SCHEMA)

@@ -153,6 +153,42 @@ def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(fi
     assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
 
 
+def test_what_begins_with_a_model_is_trained_behind_it_and_again_when_it_changes_and_nothing_else(finished):
+    original = (finished / "params.yaml").read_text()
+    kept = finished / "pretrained/kept"
+    try:
+        shutil.copytree(finished / "models/linear_bn", kept)
+
+        def begin(params):
+            base, spectrogram = params["experiments"].values()
+            params["experiments"]["tuned"] = {**base, "init_from": "models/base"}
+            params["experiments"]["tuned_kept"] = {**spectrogram, "init_from": "pretrained/kept"}
+
+        change(finished, begin)
+        targets = [f"models/{name}" for name in ("tuned", "tuned_kept")]
+        output = run(finished, "snakemake", "--cores", "2", *targets)
+        assert "train tuned: begins with models/base (2 networks), its tags" in output
+        assert "train tuned_kept: begins with pretrained/kept (2 networks), its tags" in output
+        assert ": 50 of 50 tags' outputs taken over" in output
+        assert "train base: seed" not in output
+        assert json.loads((finished / "models/tuned/config.json").read_text())["config"]["init_from"] == "models/base"
+        assert "Nothing to be done" in run(finished, "snakemake", "-n", *targets)
+
+        weights = [(kept / f"seed_{seed}_best.safetensors") for seed in (0, 1)]
+        shutil.copy(weights[1], weights[0])
+        output = run(finished, "snakemake", "--cores", "2", *targets)
+        assert "train tuned_kept: seed" in output and "train tuned: seed" not in output
+        change(finished, lambda params: params["experiments"]["base"].update(momentum=0.5))
+        output = run(finished, "dvc", "repro", "train@tuned", "train@tuned_kept")
+        assert output.index("train base: seed") < output.index("train tuned: seed")
+        assert "train tuned_kept: seed" not in output
+    finally:
+        (finished / "params.yaml").write_text(original)
+        for folder in (kept, *(finished / "models").glob("tuned*")):
+            shutil.rmtree(folder, ignore_errors=True)
+    run(finished, "dvc", "repro")
+
+
 def test_without_a_gpu_everything_still_runs(finished):
     """`gpu=0` may not leave a job waiting for a GPU that never comes."""
     run(finished, "snakemake", "-n", "--forceall", "--resources", "gpu=0", "--", "all")

@@ -195,6 +195,10 @@ def space(**drawn):
         (lambda section: section.update(workers=[1, 2]), "study.workers: [1, 2] is not allowed; they are numbered"),
         (lambda section: section["config"].update(optimiser="adam"), "study.config: (top level): unknown key 'opt"),
         (lambda section: section["config"].update(epochs=3), "study.config: epochs is not a space's to set"),
+        (
+            lambda section: section["config"].update(init_from="models/base"),
+            "study.config: init_from is not a space's to set: the networks of a search begin at random",
+        ),
         (lambda section: section["config"].update(hidden=3), "study.space.hidden: hidden is set elsewhere"),
         (space(momentum={"low": 0.9, "high": 1.0}), "study.space.momentum: momentum: 1.0 is not allowed; less than 1"),
         (space(momentum={"low": 0.9, "high": 0.8}), "low 0.9 and high 0.8 are not allowed; low is less than high"),
@@ -256,6 +260,10 @@ def test_a_suite_without_a_study_is_told_so(tmp_path):
         ({"grid_a": {}, "batch_1": {}, "epochs_1": {}, "width_2": {}}, "experiments.width_2: the first word"),
         ({"grid_a": {}, "batch_1": {}, "epochs_1": {"seeds": [0, 1]}}, "experiments.epochs_1: seeds [0, 1]"),
         ({"grid_a": {"tune": [0.1]}, "batch_1": {}, "epochs_1": {}}, "experiments.grid_a: tune is not a search's"),
+        (
+            {"grid_a": {"init_from": "models/base"}, "batch_1": {}, "epochs_1": {}},
+            "experiments.grid_a: init_from is not a search's to set: the networks of a search begin at random",
+        ),
     ],
 )
 def test_experiments_that_are_no_searchs_are_refused(experiments, message):

@@ -126,6 +126,35 @@ def test_a_setting_that_a_stage_takes_and_that_is_not_there_is_told_once(folder)
         pipeline.load_settings()
 
 
+def test_an_experiment_that_does_not_say_what_its_stage_depends_on_is_told(folder):
+    """DVC knows of no defaults: with ``${item.init_from}`` among its deps it would end with an error."""
+    train = {"cmd": "true", "deps": ["src", "${item.init_from}"]}
+    edit("suites/mine/dvc.yaml", lambda of: of["stages"].update(train={"foreach": "${experiments}", "do": train}))
+    (line,) = told()
+    missing = "experiments.longer.init_from is missing, which the stage train of suites/mine/dvc.yaml takes"
+    assert line == f"suites/mine/params.yaml: {missing}"
+    edit("suites/mine/params.yaml", lambda suite: suite["experiments"]["longer"].update(init_from=params.RANDOM))
+    assert told() == []
+    edit("params.yaml", lambda settings: settings["experiments"]["base"].pop("init_from"))
+    with pytest.raises(
+        params.ParamsError, match=r"^params.yaml: experiments.base.init_from is missing, which the stage"
+    ):
+        pipeline.load_settings()
+
+
+def test_training_depends_on_a_model_that_is_trained_first_as_a_folder_and_on_one_that_is_kept_file_by_file(folder):
+    for name in ("config.json", "seed_0_best.safetensors"):
+        files.write_text(f"pretrained/kept/{name}", "{}")
+    starts = {"first": "models/base", "second": "pretrained/kept", "third": None}
+    entries = {name: {"init_from": start} if start else {} for name, start in starts.items()}
+    of = {name: pipeline.model_files({"experiments": entries}, name, ["models/base"]) for name in entries}
+    assert of == {
+        "first": ["models/base"],
+        "second": ["pretrained/kept/config.json", "pretrained/kept/seed_0_best.safetensors"],
+        "third": [],
+    }
+
+
 def test_a_wrong_study_stops_nothing_but_its_suite(folder):
     for name in ("params.yaml", "dvc.yaml"):
         (folder / "suites/search").mkdir(exist_ok=True)

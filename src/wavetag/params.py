@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,19 @@ SHAPES = {  # networks in the trunk's place: the channels that they take, the le
     "short_chunk_resnet": (128, 1, None),
     "sample_cnn": (1, 3**10, 2 * 3**10 - 1),
 }
+RANDOM = "pretrained/none"  # init_from of what begins at random: a folder, for both tools to depend on
+STARTS = (
+    f"allowed are {RANDOM}, a model's folder, such as pretrained/NAME, and that of another experiment, models/NAME or"
+    " suites/SUITE/models/NAME"
+)
+SHAPES_OF = {  # the settings that make a front end what it is
+    "raw": ("length", "stride", "filters", "nonlinearity", "feature_pool"),
+    "mel": ("length", "stride", "bands", "compression"),
+    "log_mel": ("length", "stride", "bands"),
+    "samples": (),
+    **dict.fromkeys(("linear", "flat", "fourier"), ("length", "stride", "compression")),
+}
+SHAPES_OF_TRUNK = ("conv_layers", "conv_filters", "hidden", "batch_norm")  # the other networks have theirs
 
 GENERATOR = Path("src/minitune")
 DOWNLOADS = Path("data/downloads")  # what lies in it is ours to fill
@@ -57,7 +71,7 @@ def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, An
     params = read_yaml(path)
     problems = list(schema_problems(params, read_yaml(Path(schema))))
     if not problems:
-        problems = [*_only_of_suites(params), *_without_rate(params), *_impossible(params)]
+        problems = [*_only_of_suites(params), *_without_rate(params), *_impossible(params), *_wrong_starts(params)]
     if not problems:
         problems = list(_question_problems(params, "report"))
     if problems:
@@ -158,14 +172,19 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
             f"{path}: takes clips at {', '.join(map(str, missing))} Hz, which are not prepared: add to"
             f" prepare.sample_rates in params.yaml, which has {', '.join(map(str, prepared['sample_rates']))}"
         )
-    problems = [*_impossible(merged), *_question_problems(merged, Path(folder).name)]
+    problems = [*_impossible(merged), *_wrong_starts(merged, _from_top(folder), params), *_without_dep(folder, merged)]
+    problems += _question_problems(merged, Path(folder).name)
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     return merged
 
 
 def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
-    """Where a suite's entries say which clips they take: all, if it has splits of its own, else none."""
+    """Where a suite's entries say which clips they take: all, if it has splits of its own, else none.
+
+    And which model they begin with: all, if one does.
+    """
+    begun = any("init_from" in entry for _, entry in _entries(suite))
 
     def problems(entry: Mapping[str, Any]) -> Iterator[str]:
         for key in ("sample_rate", "split"):
@@ -173,10 +192,31 @@ def _of_a_suite(suite: Mapping[str, Any]) -> Iterator[str]:
                 yield f": {key} is not a suite's to set that has no splits: its stages take the pipeline's"
             elif "splits" in suite and key not in entry:
                 yield f": {key} is missing: begin the entry with `<<: *common`, as the others"
+        if begun and "init_from" not in entry:
+            yield f": init_from is missing, which other entries say; {RANDOM} is at random"
         if "splits" in suite and entry.get("split") not in (None, *suite["splits"]):
             yield f".split: there is no split {entry['split']!r}; there are {', '.join(suite['splits'])}"
 
     yield from _of_entries(suite, problems, ("common",))
+
+
+def _from_top(folder: str | Path) -> str:
+    """A suite's folder as paths in settings begin, with a slash behind it."""
+    full, here = Path(folder).absolute(), Path.cwd()
+    return f"{(full.relative_to(here) if full.is_relative_to(here) else full).as_posix()}/"
+
+
+def _without_dep(folder: str | Path, suite: Mapping[str, Any]) -> Iterator[str]:
+    """A suite whose entries begin with models, and whose training does not depend on these."""
+    path, needed = Path(folder) / "dvc.yaml", "${item.init_from}"
+    begun = [name for name, entry in suite["experiments"].items() if entry.get("init_from", RANDOM) != RANDOM]
+    if not begun or not path.is_file():
+        return
+    stage = read_yaml(path)
+    for key in ("stages", "train", "do", "deps"):
+        stage = stage.get(key) if isinstance(stage, dict) else None
+    if needed not in (stage or ()):
+        yield f"experiments.{begun[0]}.init_from: a model to begin with: add {needed} to the deps of train in {path}"
 
 
 def _of_entries(
@@ -213,10 +253,34 @@ def split_of(params: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def of_a_score(settings: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings that an experiment's scores depend on: two scores with the same ones are of the same thing."""
+    """All settings that an experiment's scores depend on: two scores with the same ones are of the same thing.
+
+    To begin at random is not among them: so did all before it could be set. Of what begins with another experiment's
+    model, that one's settings are.
+    """
     prepare = {key: settings["prepare"][key] for key in ("clip_seconds", "windows")}
     sections = {key: settings[key] for key in ("dataset", "split", "splits", "evaluate") if key in settings}
-    return {**sections, "prepare": prepare, "experiment": dict(config)}
+    of_score = {**sections, "prepare": prepare, "experiment": _without_random(config)}
+    if begun := _begun(settings, config):
+        of_score["begins_with"] = {name: _without_random(of_other) for name, of_other in begun.items()}
+    return of_score
+
+
+def _begun(settings: Mapping[str, Any], experiment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The experiments whose models one begins with, the nearest first: name -> config."""
+    found: dict[str, dict[str, Any]] = {}
+    while (name := Path(experiment.get("init_from", RANDOM)).name) in settings["experiments"] and name not in found:
+        experiment = found[name] = config(settings, name)
+    return found
+
+
+def _without_random(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config, or several in sections, without an ``init_from`` that says at random."""
+    return {
+        key: _without_random(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if (key, value) != ("init_from", RANDOM)
+    }
 
 
 def config(params: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -339,6 +403,8 @@ def _is_finite(checker: Any, value: Any) -> bool:
 
 def _sentence(error: Any) -> str:
     rule, given, allowed = error.validator, error.instance, error.validator_value
+    if error.absolute_path and error.absolute_path[-1] == "init_from":
+        return f"{_shown(given)} is not allowed; {STARTS}"
     if rule == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = ", ".join(repr(key) for key in given if key not in known)
@@ -401,6 +467,11 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
     folders = [folder for name in ("train", "valid", "test") for folder in split[name]]
     for folder in sorted({folder for folder in folders if folders.count(folder) > 1}):
         yield f"split: part {folder!r} stands in two of train, valid and test"
+    for name in params.get("splits") or {}:
+        own = split_of(params, name)
+        twice = [part for part in own["train"] if part in (*own["valid"], *own["test"])]
+        if "train" in params["splits"][name]:
+            yield from (f"splits.{name}.train: part {part!r} is to validate or to test" for part in sorted(twice))
     for table, names in params["tables"].items():
         for name in names:
             if name not in params["experiments"]:
@@ -438,6 +509,116 @@ def entry_problems(params: Mapping[str, Any], settings: Mapping[str, Any]) -> It
             yield f".feature_pool_size: {filters} filters are no multiple of {size}"
     if problem := misfit(settings, window):
         yield f": {problem}"
+
+
+def _wrong_starts(params: Mapping[str, Any], root: str = "", above: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """What is wrong with the models that experiments begin with.
+
+    Args:
+        params: of the pipeline or of a suite.
+        root: the suite's folder with a slash behind it; "" for the pipeline.
+        above: the pipeline's, of a suite.
+    """
+    if (given := params["defaults"]["init_from"]) != RANDOM:
+        yield f"defaults.init_from: {given!r} is an experiment's to set; here {RANDOM} alone is allowed"
+        return
+    trained = {f"models/{name}": (above, name) for name in above["experiments"]} if above else {}
+    own = {f"{root}models/{name}": (params, name) for name in params["experiments"]}
+
+    def problems(entry: Mapping[str, Any]) -> Iterator[str]:
+        settings = {**params["defaults"], **entry}
+        if (start := settings["init_from"]) != RANDOM:
+            yield from (f".init_from: {problem}" for problem in _wrong_start(params, settings, start, trained | own))
+
+    yield from _of_entries(params, problems)
+    for name, entry in params["experiments"].items():
+        chain = [name]
+        while (start := entry.get("init_from")) in own and (following := own[start][1]) not in chain:
+            chain.append(following)
+            entry = params["experiments"][following]
+        if start in own and own[start][1] == name:
+            pairs = zip(chain, [*chain[1:], name], strict=True)
+            circle = ", ".join(f"{one} begins with {other}" for one, other in pairs)
+            yield f"experiments.{name}.init_from: {circle}: none can be trained first; {STARTS}"
+
+
+def _wrong_start(
+    params: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    start: str,
+    trained: Mapping[str, tuple[Mapping[str, Any], str]],
+) -> Iterator[str]:
+    """Why an experiment cannot begin with a model.
+
+    Args:
+        params: of the experiment.
+        settings: its own, with every default filled in.
+        start: the model's folder.
+        trained: folder -> settings and name of an experiment, of those that may be trained first.
+    """
+    path = Path(start)
+    if start in trained:
+        of, name = trained[start]
+        model = config(of, name)
+        about = {"config": model, "sample_rate": model["sample_rate"], "window_samples": of_config(of, model)}
+    elif not start or path.is_absolute() or ".." in path.parts or path.as_posix() != start or start[0] == "~":
+        yield f"{start!r} is no folder's path from the repository's top, as pretrained/NAME is; {STARTS}"
+        return
+    elif path.parts[0] == "taggers":  # the stage release makes them; they may be this experiment's own
+        yield f"{start!r} is made of a model: begin with models/{path.name}, or a copy in pretrained/; {STARTS}"
+        return
+    elif path.parent.name == "models" and path.parts[0] in ("models", "suites"):
+        there = [Path(folder).name for folder in trained if Path(folder).parent == path.parent]
+        close = [f"{path.parent}/{name}" for name in get_close_matches(path.name, there, 3)]
+        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        why = "no experiment's" if there else "another suite's: put a copy of it into pretrained/"
+        yield f"{start!r} is {why}{hint}; {STARTS}"
+        return
+    else:
+        from wavetag import model_folder
+
+        try:
+            about = model_folder.about(path)
+            model_folder.check(about, path / "config.json")
+        except model_folder.ModelError as error:
+            yield f"{start!r} was given: {error}; {STARTS}"
+            return
+    if differing := unlike(params, settings, about):
+        yield f"{start} is of other settings: {differing}"
+
+
+def unlike(params: Mapping[str, Any], settings: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """In which settings that its front end and trunk depend on an experiment differs from a model; "" if in none.
+
+    Args:
+        params: of the experiment: how long clips and windows are.
+        settings: its own, with every default filled in.
+        about: of the model, as its config.json says: ``config``, ``sample_rate`` and ``window_samples``. What an older
+            one does not say is not held against it.
+    """
+    model, front = about["config"], settings["frontend"]
+    keys = ["scaling", "frontend", "network"]
+    if model.get("frontend", front) == front:
+        keys += SHAPES_OF.get(front, ())
+        if front == "raw" and settings["feature_pool"] != "none":
+            keys.append("feature_pool_size")
+        if front == "raw" and settings["nonlinearity"] != "relu":
+            keys.append("compression")
+    if settings["network"] == model.get("network", settings["network"]) == "trunk":
+        keys += SHAPES_OF_TRUNK
+    pairs = {key: (model.get(key, settings[key]), settings[key]) for key in keys}
+    rate, window = settings["sample_rate"], of_config(params, settings)
+    pairs["sample_rate"] = (about.get("sample_rate", rate), rate)
+    if pairs["sample_rate"][0] == rate:
+        pairs["window"] = (about.get("window_samples", window), window)
+    units = {"sample_rate": " Hz", "window": " samples"}
+
+    def shown(key: str, value: Any) -> str:
+        return f"{value if isinstance(value, str) else _shown(value)}{units.get(key, '')}"
+
+    return "; ".join(
+        f"{key} {shown(key, there)}, here {shown(key, here)}" for key, (there, here) in pairs.items() if there != here
+    )
 
 
 def misfit(settings: Mapping[str, Any], window: int) -> str | None:

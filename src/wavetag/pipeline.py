@@ -5,6 +5,7 @@ DVC owns the stages and their state; Snakemake decides what runs when. Both read
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,9 +127,23 @@ def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
         try:
             for item in _items(stage, settings):
                 stage_settings(stage, settings, item)
+                _of_the_item(stage, settings, item)
         except params.ParamsError as error:
             problems.setdefault(str(error), f"{root}params.yaml: {error}, which the stage {name} of {path} takes")
     return list(problems.values())
+
+
+def _of_the_item(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str) -> None:
+    """Refuse an experiment that does not say what its stage's dependencies are named after, as ``${item.split}``.
+
+    Raises:
+        params.ParamsError: it does not; DVC, too, would end with an error: it knows of no defaults.
+    """
+    if stage.get("foreach") != "${experiments}":
+        return
+    for key in re.findall(r"\$\{item\.(\w+)\}", " ".join(map(str, stage.get("do", stage).get("deps", ())))):
+        if key not in settings["experiments"][item]:
+            raise params.ParamsError(f"experiments.{item}.{key} is missing")
 
 
 def _not_among_deps(name: str, suite: Mapping[str, Any]) -> Iterator[str]:
@@ -152,6 +167,24 @@ def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def source_files(stage: Mapping[str, Any]) -> list[str]:
     """The source files that a stage depends on, as dvc.yaml lists them: all but where its dataset comes from."""
     return [path for path in stage.get("do", stage)["deps"] if path.startswith("src/")]
+
+
+def model_files(settings: Mapping[str, Any], name: str, folders: Iterable[str]) -> list[str]:
+    """What the training of an experiment depends on of the model that it begins with.
+
+    Args:
+        settings: of the pipeline or of a suite.
+        name: of the experiment.
+        folders: of the models that are trained here.
+
+    Returns:
+        The folder, of a model that is trained first; of one that is kept the files in it, as a folder's date does not
+        change with these. Nothing of an entry that does not say what it begins with.
+    """
+    start = settings["experiments"][name].get("init_from")
+    if start is None or start in folders:
+        return [start] if start else []
+    return sorted(str(path) for path in Path(start).rglob("*") if path.is_file())
 
 
 def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str = "") -> dict[str, Any]:
@@ -248,6 +281,7 @@ def results(jobs: Iterable[tuple[str, str]]) -> str:
             "Tables: metrics/tables/   figures: reports/figures/   findings: `wavetag findings report`"
             "   a page to read and listen to: reports/page/index.html"
         )
+        lines.append("Models to use: taggers/   tags of your own music: `wavetag tag FILE`, `wavetag serve`")
     for root in sorted(root for rule, root in asked if rule == "publish"):
         name = Path(root).name
         lines.append(f"{name}: its table is {root}published/table.md; its findings: `wavetag findings {name}`")

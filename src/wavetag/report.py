@@ -37,6 +37,7 @@ SUITES = {  # what each is about; of one that is not listed the name alone is sh
     "paper": "the paper's tables and figures, with its settings",
     "scale": "spectrograms without batch norm, at many scales of what enters the logarithm",
     "search": "learning rate and momentum, batch size, early stopping, a tuned spectrogram network",
+    "transfer": "fine-tuning against training from scratch, where there are few clips",
 }
 # In a suite's folder: what it hands on to the page, a table and captions beside pictures.
 PUBLISHED, TABLE = "published", "table.md"

@@ -31,6 +31,7 @@ OF_THE_STUDY = {  # settings that are no part of a space
     "sample_rate": "searches take the one of defaults",
     "split": "searches take the pipeline's own",
     "tune": "the learning rate is part of the search",
+    "init_from": "the networks of a search begin at random",
 }
 TOGETHER = (  # settings of which not all go together
     *("frontend", "length", "stride", "bands", "filters", "feature_pool", "feature_pool_size"),
@@ -197,7 +198,7 @@ def check(settings: Mapping[str, Any], path: str | Path) -> None:
         names[search_of(name)].append(name)
         if len(config["seeds"]) != 1:
             problems.append(f"{where}: seeds {config['seeds']} is not allowed; a search trains from one, as in [0]")
-        for key in ("sample_rate", "split", "tune"):
+        for key in ("sample_rate", "split", "tune", "init_from"):
             if config.get(key) != settings["defaults"].get(key):
                 problems.append(f"{where}: {key} is not a search's to set: {OF_THE_STUDY[key]}")
     problems += [f"experiments: search {search} has none" for search, found in names.items() if not found]

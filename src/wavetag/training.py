@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from torch.optim.sgd import sgd
 from wavetag import files, negatives, networks, processes
 from wavetag.splits import Split
 
+MODULES = ("architectures", "frontends", "negatives", "networks", "scaling", "training")  # what a result depends on
 SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
 STILL_FALLING = 0.002  # of a validation loss: by how much its last epochs may lie below the others
@@ -310,13 +312,14 @@ class Training:
         return True
 
     def is_best(self, select: str) -> bool:
-        """Whether the latest epoch is the one to keep so far, by the rule ``select``."""
+        """Whether the latest epoch is the one to keep so far, by the rule ``select``; of equal ROC-AUC, less loss."""
         if select == "last" or not self.best:
             return True
         earlier, latest = self.history[:-1], self.history[-1]
         if select == "loss":
             return latest["valid_loss"] < min(epoch["valid_loss"] for epoch in earlier)
-        return latest["valid_roc_auc"] > max(epoch["valid_roc_auc"] for epoch in earlier)
+        rank = lambda epoch: (epoch["valid_roc_auc"], -epoch["valid_loss"])  # noqa: E731
+        return rank(latest) > max(map(rank, earlier))
 
 
 def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips, about: Mapping[str, Any]) -> str:
@@ -324,13 +327,23 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
     digest = hashlib.sha256(json.dumps([dict(config), seed, dict(about), torch.__version__], sort_keys=True).encode())
     for clips in (train, valid):
         digest.update(clips.split.clips["row"].to_numpy().tobytes() + clips.split.labels.tobytes())
-    for module in ("architectures", "frontends", "negatives", "networks", "scaling", "training"):
+    for module in MODULES:
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     filename = getattr(train.array, "filename", None)
     if filename is not None:
         status = Path(filename).stat()
         digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def code() -> dict[str, str]:
+    """What code trains here: versions, and the first digits of the SHA-256 sum of all its modules."""
+    digest = hashlib.sha256(b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in MODULES))
+    return {
+        "wavetag": version("wavetag"),
+        "sources": digest.hexdigest()[:12],
+        "torch": version("torch").partition("+")[0],
+    }
 
 
 def learning_rate(config: Mapping[str, Any], epoch: int) -> float:
@@ -438,6 +451,15 @@ def train_epoch(
     return scores(train.split.labels[seen], predicted[seen])
 
 
+class Start(Protocol):
+    """What a network begins with in place of random weights: ``fine_tuning.Start``."""
+
+    digest: str  # another one for other weights
+
+    def into(self, network: networks.Tagger, tags: Sequence[str]) -> None:
+        """Put it into a network, whose tags are given."""
+
+
 def run(
     config: Mapping[str, Any],
     seed: int,
@@ -450,6 +472,7 @@ def run(
     device: str | torch.device = "cpu",
     precision: torch.dtype = torch.float32,
     report: Callable[[dict[str, float], float], None] = lambda epoch, seconds_left: None,
+    start: Start | None = None,
 ) -> Training:
     """Train one network from one seed.
 
@@ -466,6 +489,7 @@ def run(
             Weights and their updates are float32 in any case, and so is what validation is scored by, but for networks
             other than the paper's, which cost a thousand times as much.
         report: called after each epoch with its row of the history and the seconds that are left by the look of it.
+        start: what the network begins with, put into it once it has drawn its own; None: at random.
 
     Returns:
         The training at its end. ``history`` has a row an epoch; ``best`` holds the chosen epoch's weights. Where the
@@ -482,11 +506,14 @@ def run(
         torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
     torch.manual_seed(seed)
     network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
+    if start is not None:
+        start.into(network, train.split.tags)
     optimizer = Optimizer(network.parameters(), config["momentum"], config["optimizer"], config["weight_decay"])
     training = Training(network, optimizer)
     train, valid = replace(train, framing=network.framing), replace(valid, framing=network.framing)
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
     about |= {"device": device.type, "precision": str(precision)}
+    about |= {"start": start.digest} if start is not None else {}
     name = fingerprint(config, seed, train, valid, about)
     if checkpoint is not None:
         training.restore(Path(checkpoint), name, device)

@@ -64,6 +64,12 @@ def of_rate(pattern):
     return of_experiment
 
 
+def begins_with(wildcards):
+    """The model that an experiment begins with: of one that is trained here its folder, else the files in it."""
+    trained = [f"{root}models/{name}" for root, of in SETTINGS.items() for name in of["experiments"]]
+    return pipeline.model_files(SETTINGS[wildcards.root], wildcards.name, trained)
+
+
 def split_of(wildcards):
     """The table of the split that an experiment takes."""
     suite = SETTINGS[wildcards.root]

@@ -1,5 +1,7 @@
 # Each experiment's networks: trained from every seed, then scored once on the test clips; and what they answer.
 
+TAGGERS = expand("taggers/{name}", name=SETTINGS[""]["experiments"])
+
 
 rule train:
     input:
@@ -8,6 +10,7 @@ rule train:
         clips=of_rate("data/prepared/{rate}/clips.npy"),
         split=split_of,
         statistics=of_rate("data/statistics/{rate}.json"),
+        begins_with=begins_with,
     output:
         model=directory("{root}models/{name}"),
         curves="{root}metrics/curves/{name}.csv",
@@ -36,6 +39,21 @@ rule evaluate:
         "{root}logs/evaluate_{name}.log",
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
+
+
+rule release:
+    input:
+        code("release"),
+        model="models/{name}",
+        metrics="metrics/{name}.json",
+        tags="metrics/tags/{name}.csv",
+        split=rules.split.output.split,
+    output:
+        directory("taggers/{name}"),
+    log:
+        "logs/release_{name}.log",
+    shell:
+        "dvc --wait-for-lock repro -q -s release@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule publish:

@@ -119,7 +119,7 @@ def _check_same_clips(labels: list[findings.Labels]) -> None:
         if ids != others:
             raise ValueError(
                 f"questions: configs of splits with other test clips ({len(ids)} and {len(others)}), which cannot be"
-                " compared: a suite's splits may differ in vocabulary and population alone"
+                " compared: a suite's splits may differ in vocabulary, population and clips to train alone"
             )
 
 

@@ -33,7 +33,7 @@ def run(job: Job, config: Mapping[str, Any], seed: int, checkpoint: str, report:
     """One training on one thread, so that its numbers do not depend on how many threads there are."""
     import torch
 
-    from wavetag import training
+    from wavetag import fine_tuning, training
 
     torch.set_num_threads(1)
     array = clips.open_array(job.clips)
@@ -50,6 +50,7 @@ def run(job: Job, config: Mapping[str, Any], seed: int, checkpoint: str, report:
         device=job.device,
         precision=getattr(torch, job.precision),
         report=report,
+        start=fine_tuning.start(config, seed),
     )
 
 
@@ -130,8 +131,11 @@ def train_all(name: str, config: dict[str, Any], settings: dict[str, Any], paths
     statistics = files.read_json(paths.statistics)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products do not repeat
 
-    from wavetag import tagger
+    from wavetag import fine_tuning, tagger
 
+    tags = list(splits.read(paths.split, only=[splits.TRAIN]).tags)
+    if begins := fine_tuning.summary(config, settings, tags):
+        say(f"train {name}: {begins}")
     checkpoints = paths.checkpoints / name
     with devices.lease(devices.available()) as device:
         precision = devices.precision(config["precision"], device)
@@ -148,7 +152,7 @@ def train_all(name: str, config: dict[str, Any], settings: dict[str, Any], paths
         "name": name,
         "dataset": {"name": settings["dataset"]["name"]},
         "config": config,
-        "tags": list(splits.read(paths.split, only=[splits.TRAIN]).tags),
+        "tags": tags,
         "sample_rate": config["sample_rate"],
         "window_samples": params.of_config(settings, config),
         "statistics": statistics,
