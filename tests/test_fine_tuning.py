@@ -289,6 +289,7 @@ def test_the_stage_tunes_every_seed_says_so_and_keeps_what_it_began_with(
     description = tagger.about(result)
     assert description["config"]["init_from"] == str(folder)
     assert description["tags"] == list(tiny_prepared.split.tags)
+    assert description["statistics"] == tagger.about(folder)["statistics"] != scaling_of(tiny_prepared)
     config |= {"learning_rate": description["config"]["learning_rate"]}
     for seed in config["seeds"]:
         alone = run(tiny_prepared, config, seed, start=fine_tuning.start(config, seed))

@@ -113,6 +113,16 @@ def summary(config: Mapping[str, Any], settings: Mapping[str, Any], tags: Sequen
     return f"begins with {folder} ({count}){shown}: {taken}"
 
 
+def statistics(config: Mapping[str, Any]) -> dict[str, float]:
+    """Those that samples are scaled by where a config begins with a model: the model's, which its weights have learned.
+
+    Raises:
+        ModelError: the model's folder is not whole.
+    """
+    about, _ = _networks(config["init_from"])
+    return about["statistics"]
+
+
 def _networks(folder: str | Path) -> tuple[dict[str, Any], list[Path]]:
     """What a model's folder says of it, and the weights of its networks at their chosen epochs, in order."""
     folder = Path(folder)

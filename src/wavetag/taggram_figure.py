@@ -35,8 +35,8 @@ def draw(heard: Heard, name: str, model: str, top: int | None = None) -> Figure:
     hop = float(course.starts[1] - course.starts[0]) if len(course.starts) > 1 else course.seconds
     title = name if len(name) <= TITLE else f"{name[: TITLE - 1]}…"
     lines = [
-        f"Tag probabilities by {model} in windows of {course.seconds:.1f} s, one every {hop:.2f} s, drawn at the"
-        " middle of each; in brackets the mean over the file."
+        f"Tag probabilities by {model} in windows of {course.seconds:.1f} s, one every {hop:.2f} s, drawn at their"
+        " middle; in brackets the file's mean."
     ]
     figure = figures._canvas(title, lines, 0.25 * len(tags) + 0.7, footer=0)
     axes = figure.subplots()

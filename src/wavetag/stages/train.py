@@ -136,6 +136,7 @@ def train_all(name: str, config: dict[str, Any], settings: dict[str, Any], paths
     tags = list(splits.read(paths.split, only=[splits.TRAIN]).tags)
     if begins := fine_tuning.summary(config, settings, tags):
         say(f"train {name}: {begins}")
+        statistics = fine_tuning.statistics(config)
     checkpoints = paths.checkpoints / name
     with devices.lease(devices.available()) as device:
         precision = devices.precision(config["precision"], device)
