@@ -1,11 +1,11 @@
 """`make bench`: the speed of everything, against what people use today and against the machine's limit, in one table.
 
-    python benchmarks/bench.py [--work .bench] [--rounds 3] [--only whole_job training prepare generate scoring memory]
+    python benchmarks/bench.py [--work .bench] [--rounds 3] [--only PART ...]
 
 docs/performance.md explains each line. The whole job is run first, in a copy of this repository; what it has prepared
 is what the others measure on. Ratios are speeds, above 1 is faster than what stands beside it; but of `snakemake all`,
-and of more data than memory, they are seconds. Medians over rounds taken in turns; the whole job is run once. WORK has
-the table in Markdown too, in table.md.
+of more data than memory, and of tagging, they are seconds. Medians over rounds taken in turns; the whole job is run
+once. WORK has the table in Markdown too, in table.md.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import beyond_memory
 import preparing
 import scoring
+import tagging
 import training
 import whole_job
 from measure import clone, machine
@@ -25,7 +26,7 @@ from rich.table import Table
 
 from wavetag import files
 
-PARTS = ("whole_job", "training", "prepare", "generate", "scoring", "memory")
+PARTS = ("whole_job", "training", "prepare", "generate", "scoring", "memory", "tagging")
 COLUMNS = ("what", "here", "compared with", "", "ratio")
 
 
@@ -56,6 +57,9 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[st
     if "memory" in only:
         settings = argparse.Namespace(repository=repository, work=work / "large", clips=2_000, limit_mb=800, rounds=1)
         yield "memory", beyond_memory.rows(settings)
+    if "tagging" in only:
+        models = [repository / "taggers" / name for name in ("base", "linear_bn")]
+        yield "tagging", list(tagging.rows(models, 60, arguments.rounds))
 
 
 def main() -> None:
