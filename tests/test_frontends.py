@@ -55,6 +55,11 @@ def test_a_window_shorter_than_a_frame_has_none():
     assert frontends.frames(256, 256, 256) == 1
 
 
+@pytest.mark.parametrize("length", [*range(1, 70), 100, 255, 256, 257, 300, 512, 1000, 1024, 2048])
+def test_the_tukey_window_is_scipys_to_the_bit(length):
+    assert np.array_equal(frontends.tukey(length), signal.get_window(("tukey", 0.25), length))
+
+
 def test_linear_is_scipys_spectrogram_with_a_compressed_scale():
     samples = noise(3, WINDOW) + 0.3 * sine(440.0, 12_000) + 0.05  # a tone and an offset, which is to be taken away
     expected = scipys_spectrogram(samples)

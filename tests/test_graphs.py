@@ -90,7 +90,10 @@ def test_each_stage_reads_the_same_files_in_both(dvc_stages, snakemake_jobs):
 
 def test_what_begins_with_a_model_is_trained_behind_it_in_both(dvc_stages, snakemake_jobs):
     for stages in (dvc_stages, snakemake_jobs):
-        deps = {name: stages[f"suites/transfer/dvc.yaml:train@{name}"]["deps"] for name in ("tuned_linear", "scratch_linear")}
+        deps = {
+            name: stages[f"suites/transfer/dvc.yaml:train@{name}"]["deps"]
+            for name in ("tuned_linear", "scratch_linear")
+        }
         assert "suites/transfer/models/pretrain_linear" in deps["tuned_linear"]
         assert not [path for path in deps["scratch_linear"] if "models" in Path(path).parts]
         assert any(within(path, "pretrained/none") for path in deps["scratch_linear"])

@@ -310,9 +310,11 @@ def test_calls_do_not_change_one_another(loaded):
     assert np.array_equal(samples, kept)
 
 
-def test_using_a_model_needs_neither_snakemake_nor_dvc_nor_the_repository(folder, tmp_path):
+@pytest.mark.parametrize("frontend", ["raw", "linear", "mel"])
+def test_using_a_model_needs_neither_snakemake_nor_dvc_nor_the_repository(tmp_path, frontend):
+    folder = trained_models.write(tmp_path / "base", {"frontend": frontend})
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(['dvc', 'snakemake', 'pandas', 'sklearn', 'matplotlib']));"
+        "import sys; sys.modules.update(dict.fromkeys(['dvc', 'snakemake', 'pandas', 'scipy', 'matplotlib']));"
         "from wavetag import load_model; import numpy as np; model = load_model(sys.argv[1]);"
         "print(len(model.tags(np.sin(np.arange(24000.0)), 12000)))"
     )

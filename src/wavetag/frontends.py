@@ -161,6 +161,29 @@ class _Spectrogram(nn.Module):
         return spectrum.real.square() + spectrum.imag.square()
 
 
+def tukey(length: int, tapered: float = 0.25) -> np.ndarray:
+    """A periodic Tukey window: SciPy's ``get_window(("tukey", 0.25), length)``, to the bit.
+
+    Written out, as a program that loads a trained model would wait a second for ``scipy.signal``.
+
+    Args:
+        length: in samples.
+        tapered: the share of it that is not 1.
+
+    Returns:
+        float64 [length].
+    """
+    if length < 2:
+        return np.ones(length)
+    place = np.arange(length + 1)
+    width = int(np.floor(tapered * length / 2))
+    rising, falling = place[: width + 1], place[length - width :]
+    window = np.ones(length + 1)
+    window[: width + 1] = 0.5 * (1 + np.cos(np.pi * (-1 + 2.0 * rising / tapered / length)))
+    window[length - width :] = 0.5 * (1 + np.cos(np.pi * (-2.0 / tapered + 1 + 2.0 * falling / tapered / length)))
+    return window[:-1]
+
+
 def density(window: np.ndarray, sample_rate: int, fft_size: int) -> np.ndarray:
     """What squared magnitudes are multiplied by to be a power spectral density, in units squared per Hz.
 
@@ -192,9 +215,7 @@ class Linear(_Spectrogram):
         stride: int = LINEAR_LENGTH,
         compression: float = COMPRESSION,
     ):
-        from scipy.signal import get_window
-
-        window = get_window(("tukey", 0.25), length)
+        window = tukey(length)
         super().__init__(window, stride, length)
         self.channels, self.frames = length // 2 + 1, frames(window_samples, length, stride)
         self.samples = spanned(self.frames, length, stride)
@@ -333,9 +354,7 @@ def fourier_filters(length: int) -> np.ndarray:
     Returns:
         float64 [2 (length // 2 + 1), length].
     """
-    from scipy.signal import get_window
-
-    window = get_window(("tukey", 0.25), length)
+    window = tukey(length)
     angles = 2 * np.pi * (np.outer(np.arange(length // 2 + 1), np.arange(length)) % length) / length
     waves = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # [frequencies, 2, length]
     waves[:, 1][np.abs(np.sin(angles)).max(axis=1) < 1e-9] = 0
