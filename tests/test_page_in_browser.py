@@ -6,6 +6,7 @@ is set in the environment: then they fail.
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ def page(tmp_path_factory) -> Path:
     return shutil.move(made.parent, tmp_path_factory.mktemp("moved") / "a page") / "index.html"
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
+@contextmanager
+def chromium(folder: Path):
+    """A driver of Chromium with its data in a folder."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     server = shutil.which("chromedriver")
     if browser is None or server is None:
@@ -42,13 +44,21 @@ def driver(tmp_path_factory):
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+    for flag in (*FLAGS.split(), f"--user-data-dir={folder}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(server))
-    driver.set_script_timeout(WAIT)
-    yield driver
-    driver.quit()
+    try:
+        driver.set_script_timeout(WAIT)
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ As in ``test_page_in_browser.py`` the tests skip where there is no Chromium, unl
 
 import base64
 import io
-import os
-import shutil
 import time
 from itertools import pairwise
 
@@ -17,10 +15,10 @@ from PIL import Image
 
 import serving_site
 from serving_site import TAGS, encoded, sound
-from test_page_in_browser import BROWSERS, CONTRAST, DESK, FLAGS, PHONE, WAIT, look, press
+from test_page_in_browser import CONTRAST, DESK, PHONE, WAIT, chromium, look, press
 from wavetag import serving
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 SECONDS = 6.0
 ALL_DONE = "items.every(item => ['done', 'failed'].includes(item.state))"
@@ -40,20 +38,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    server = shutil.which("chromedriver")
-    if browser is None or server is None:
-        missing = "no browser to test the page in: chromium and chromedriver are needed"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(server))
-    driver.set_script_timeout(WAIT)
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 @pytest.fixture
