@@ -38,7 +38,8 @@ def clone(tmp_path_factory) -> Path:
     def miniature(params):
         params["prepare"] |= {"clip_seconds": 2.0, "windows": 2}
         params["evaluate"]["resamples"] = 100
-        params["experiments"] = {"base": {"sample_rate": 12_000, "epochs": 1, "seeds": [0]}}
+        entry = {"sample_rate": 12_000, "init_from": "pretrained/none", "epochs": 1, "seeds": [0]}
+        params["experiments"] = {"base": entry}
         params["tables"] = {"table1": ["base"], "table2": ["base"]}
         params["questions"] = []
 
