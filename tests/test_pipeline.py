@@ -179,7 +179,7 @@ def test_what_begins_with_a_model_is_trained_behind_it_and_again_when_it_changes
         shutil.copy(weights[1], weights[0])
         output = run(finished, "snakemake", "--cores", "2", *targets)
         assert "train tuned_kept: seed" in output and "train tuned: seed" not in output
-        change(finished, lambda params: params["experiments"]["base"].update(momentum=0.5))
+        change(finished, lambda params: params["experiments"]["base"].update(momentum=0.6))
         output = run(finished, "dvc", "repro", "train@tuned", "train@tuned_kept")
         assert output.index("train base: seed") < output.index("train tuned: seed")
         assert "train tuned_kept: seed" not in output

@@ -19,6 +19,7 @@ import requests
 
 import serving_site
 from serving_site import encoded, sound
+from trained_models import heeding_ctrl_c
 from wavetag import model_folder, serving
 from wavetag.commands import serve
 
@@ -146,6 +147,7 @@ def started(model, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heeding_ctrl_c,
     )
     yield process
     process.kill()

@@ -17,7 +17,7 @@ from PIL import Image
 
 import trained_models
 from test_model import music
-from trained_models import RATE, TAGS
+from trained_models import RATE, TAGS, heeding_ctrl_c
 from wavetag import command, load_model, tagging
 from wavetag.commands import tag
 
@@ -275,7 +275,9 @@ def test_stopped_by_a_key_it_ends_at_once_and_leaves_whole_json(place, tmp_path)
     soundfile.write(path, np.tile(music(60), 60), RATE)
     words = ["tag", "--json", "--over-time", "--hop", "0.02", "--jobs", "1", "music/one.wav", str(path)]
     with written.open("w") as file:
-        process = subprocess.Popen([*WAVETAG, *words], stdout=file, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*WAVETAG, *words], stdout=file, stderr=subprocess.PIPE, text=True, preexec_fn=heeding_ctrl_c
+        )
         while "one.wav" not in written.read_text() and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

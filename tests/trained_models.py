@@ -1,5 +1,6 @@
 """Model folders for tests: networks that were not trained, but whose tags differ from sound to sound."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,3 +56,8 @@ def write(
     }
     tagger.write(folder, about, trainings)
     return folder
+
+
+def heeding_ctrl_c() -> None:
+    """Before a child begins: what a shell starts in its background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
