@@ -35,6 +35,7 @@ if __name__ == "__main__":
     sys.exit(status("wavetag serve", partial(run, parser.parse_args())))
 """
 WAIT = 60  # seconds, at most
+TEMPORARY = "temporary" + "-with-a-long-name" * 5  # longer than the address of a socket may be
 SOURCES = Path(serve.__file__).parents[2]
 
 
@@ -137,12 +138,12 @@ def test_neither_the_command_nor_the_server_loads_what_is_heavy():
 def started(model, tmp_path):
     """The command, begun in a folder of its own, with a dataset of the model's."""
     (tmp_path / "program.py").write_text(PROGRAM)
-    (tmp_path / "temporary").mkdir()
+    (tmp_path / TEMPORARY).mkdir()
     serving_site.write_dataset(tmp_path / "data/raw/minitune")
     process = subprocess.Popen(
         [sys.executable, "program.py", "--model", str(model), "--port", "0", "--jobs", "1", "--no-open"],
         cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(SOURCES)},
+        env={**os.environ, "TMPDIR": str(tmp_path / TEMPORARY), "PYTHONPATH": str(SOURCES)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -156,6 +157,7 @@ def started(model, tmp_path):
 
 def test_it_says_where_it_is_and_ends_at_once_on_ctrl_c(started, tmp_path):
     line = started.stdout.readline()
+    assert line, started.stderr.read()
     address = re.fullmatch(r"wavetag serve: small is at (http://127\.0\.0\.1:\d+/) until Ctrl-C\n", line)[1]
     assert requests.get(f"{address}about", timeout=WAIT).json()["clips"]["said"] == "clips of minitune"
     children = psutil.Process(started.pid).children(recursive=True)
@@ -163,7 +165,7 @@ def test_it_says_where_it_is_and_ends_at_once_on_ctrl_c(started, tmp_path):
     worker.suspend()  # it will be busy
     asking = threading.Thread(target=_ask, args=[address], daemon=True)
     asking.start()
-    wait_for(lambda: any((tmp_path / "temporary").glob("wavetag-serve-*/*")))
+    wait_for(lambda: any((tmp_path / TEMPORARY).glob("wavetag-serve-*/*")))
     begin = time.monotonic()
     os.killpg(started.pid, signal.SIGINT)
     out, said = started.communicate(timeout=WAIT)
@@ -172,7 +174,7 @@ def test_it_says_where_it_is_and_ends_at_once_on_ctrl_c(started, tmp_path):
     asking.join(10)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
-    assert [path for path in (tmp_path / "temporary").iterdir() if "wavetag-serve" in path.name] == []
+    assert [path for path in (tmp_path / TEMPORARY).iterdir() if "wavetag-serve" in path.name] == []
 
 
 def test_while_it_begins_ctrl_c_ends_it_without_a_word_more(started):

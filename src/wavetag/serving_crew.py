@@ -7,7 +7,9 @@ from the server, whose threads and open connections they would inherit.
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +20,7 @@ from typing import Any
 
 from wavetag import processes, serving_work
 
+LONGEST_FOLDER = 60  # bytes, of one for temporary files in which a socket can lie: its address has 107 at most
 GRACE = 2.0  # seconds for which work goes on that nobody waits for any more: to begin a worker anew takes about as long
 
 
@@ -25,9 +28,13 @@ def _begin_forkserver() -> None:
     """Let the processes be forked from one with what they need; Ctrl-C, which reaches it too, is not for it."""
     forkserver.set_forkserver_preload(["wavetag.tagging", "wavetag.serving_work"])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as it is, it is inherited
+    temporary = tempfile.tempdir
     try:
+        if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+            tempfile.tempdir = "/tmp"
         forkserver.ensure_running()
     finally:
+        tempfile.tempdir = temporary
         signal.signal(signal.SIGINT, before)
 
 
