@@ -1,7 +1,7 @@
 """Decoding: from an audio file to samples of one channel at one rate."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, gcd
 from pathlib import Path
@@ -110,6 +110,16 @@ def blocks(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
                 break
         if found == 0:
             raise AudioError("undecodable: no samples")
+
+
+def no_longer(pieces: Iterable[np.ndarray], most_seconds: float, sample_rate: int) -> Iterator[np.ndarray]:
+    """The same pieces of samples, as ``blocks`` gives them. Raises ``AudioError`` once they are longer than allowed."""
+    samples = 0
+    for piece in pieces:
+        samples += len(piece)
+        if samples > most_seconds * sample_rate:
+            raise AudioError(f"longer than the {most_seconds:g} s that are allowed")
+        yield piece
 
 
 @contextmanager

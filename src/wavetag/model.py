@@ -159,8 +159,9 @@ class Model:
             raise ValueError("sample_rate is needed: of samples alone it cannot be told")
         else:
             pieces = self._from_array(sound, sample_rate)
-        heard = self._listen(_not_silent(_no_longer(pieces, most_seconds, self.sample_rate)), over_time, hop)
-        return heard
+        if most_seconds is not None:
+            pieces = audio.no_longer(pieces, most_seconds, self.sample_rate)
+        return self._listen(_not_silent(pieces), over_time, hop)
 
     def check_hop(self, hop: float | None) -> None:
         """Refuse a hop, in seconds, of which windows would be endlessly many, or would leave something out."""
@@ -268,16 +269,6 @@ def windows_of(samples: int, window: int, hop: int) -> int:
     reaching = -(-max(0, samples - window) // hop)
     half_full = max(0, samples - -(-window // 2)) // hop
     return min(reaching, half_full) + 1
-
-
-def _no_longer(pieces: Iterable[np.ndarray], most_seconds: float | None, rate: int) -> Iterator[np.ndarray]:
-    """The same pieces, until they are longer than is allowed."""
-    samples = 0
-    for piece in pieces:
-        samples += len(piece)
-        if most_seconds is not None and samples > most_seconds * rate:
-            raise audio.AudioError(f"longer than the {most_seconds:g} s that are allowed")
-        yield piece
 
 
 def _not_silent(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from wavetag import params
+
 FOLDER = "the user's own music"
 DATASETS: dict[str, dict[str, str]] = {
     "minitune": {
@@ -194,8 +196,8 @@ def _tags(about: Mapping[str, Any]) -> str:
 
 def _training(about: Mapping[str, Any]) -> str:
     code, config = about["code"], about["config"]
-    began = config.get("init_from", "pretrained/none")
-    begun = "" if began == "pretrained/none" else f" It began with the weights of the model {began.rsplit('/', 1)[-1]}."
+    began = config.get("init_from", params.RANDOM)
+    begun = "" if began == params.RANDOM else f" It began with the weights of the model {began.rsplit('/', 1)[-1]}."
     lines = yaml.safe_dump(dict(config), sort_keys=False, width=120)
     versions = f"wavetag {code['wavetag']}, its training code {code['sources']}, torch {code['torch']}"
     return f"{versions}.{begun} All settings:\n\n```yaml\n{lines}```"

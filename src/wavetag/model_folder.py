@@ -40,7 +40,7 @@ def weights(folder: Path, seed: int | None, which: str = "best") -> Path:
 
 
 def about(folder: str | Path) -> dict[str, Any]:
-    """What ``config.json`` says. Raises ``ModelError`` where it is not there, or says too little for a network."""
+    """What ``config.json`` says; ``check`` tells whether it is enough. Raises ``ModelError`` if it cannot be read."""
     path = Path(folder) / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -94,10 +94,19 @@ def best_seed(folder: str | Path) -> int | None:
     """
     if (Path(folder) / WEIGHTS).is_file():
         return None
-    scores = seeds(folder)
+    return best_of(seeds(folder), folder)
+
+
+def best_of(scores: Mapping[int, float], folder: str | Path) -> int:
+    """The seed with the highest of the ``seeds`` of a folder. Raises ``ModelError`` where there is none."""
     if not scores:
         raise ModelError(f"{folder}/config.json: it names no seeds")
-    return max(scores, key=lambda seed: (scores[seed] == scores[seed], scores[seed]))  # a score may be NaN
+    return highest(scores)
+
+
+def highest(scores: Mapping[Any, float]) -> Any:
+    """The key of the highest score, of equals the first; one that is NaN is below all others."""
+    return max(scores, key=lambda key: (not math.isnan(scores[key]), scores[key]))
 
 
 def find(wanted: str | None = None, root: str | Path = ".") -> Path:
@@ -118,9 +127,7 @@ def find(wanted: str | None = None, root: str | Path = ".") -> Path:
     if Path(wanted).is_dir():
         raise ModelError(f"{wanted}: not a model folder: it has no config.json")
     for pattern in (*FOLDERS, *OTHERS):
-        found = sorted(
-            path.parent for path in root.glob(f"{pattern}/{glob.escape(wanted.strip('/')) or '?'}/config.json")
-        )
+        found = _folders(root, [pattern], glob.escape(wanted.strip("/")) or "?")
         if len(found) > 1:
             raise ModelError(f"model {wanted!r}: there are {', '.join(map(str, found))}; say which")
         if found:
@@ -131,8 +138,8 @@ def find(wanted: str | None = None, root: str | Path = ".") -> Path:
     raise ModelError(f"model {wanted!r}: no such model folder, and no model of that name {place}; {said}")
 
 
-def _folders(root: Path, patterns: Sequence[str]) -> list[Path]:
-    return sorted(path.parent for pattern in patterns for path in root.glob(f"{pattern}/*/config.json"))
+def _folders(root: Path, patterns: Sequence[str], name: str = "*") -> list[Path]:
+    return sorted(path.parent for pattern in patterns for path in root.glob(f"{pattern}/{name}/config.json"))
 
 
 def _best(root: Path) -> Path:
@@ -140,7 +147,7 @@ def _best(root: Path) -> Path:
     for kind in FOLDERS:
         scores = {folder: validation(folder) for folder in _folders(root, [kind])}
         if scores:
-            return max(scores, key=lambda folder: (scores[folder] == scores[folder], scores[folder]))
+            return highest(scores)
     raise ModelError(
         f"no model: there is none in {' or '.join(str(root / kind) for kind in FOLDERS)}; `make all` trains some, or"
         " say which with --model FOLDER"

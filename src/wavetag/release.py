@@ -40,9 +40,10 @@ def release(
     folder, out = Path(folder), Path(out)
     about = model_folder.about(folder)
     model_folder.check(about, folder / "config.json")
-    seed = model_folder.best_seed(folder)
-    if seed is None:
+    if (folder / model_folder.WEIGHTS).is_file():
         raise model_folder.ModelError(f"{folder}: a model that was released already: copy it")
+    scores = model_folder.seeds(folder)
+    seed = model_folder.best_of(scores, folder)
     weights = model_folder.weights(folder, seed)
     if not weights.is_file():
         raise model_folder.ModelError(f"{weights}: no such file: train this config first")
@@ -52,7 +53,7 @@ def release(
         **{key: about[key] for key in KEPT if key in about},
         "seed": seed,
         "chosen_epoch": about["chosen_epochs"][str(seed)],
-        "validation": {"roc_auc": model_folder.validation(folder), "of_seed": model_folder.seeds(folder)[seed]},
+        "validation": {"roc_auc": sum(scores.values()) / len(scores), "of_seed": scores[seed]},
         "dataset": {
             "name": dataset,
             **{key: known[key] for key in ("title", "licence", "fit", "unfit")},

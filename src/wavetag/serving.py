@@ -373,7 +373,7 @@ class Server:
             return _error(error.status, error.reason, allowed)
         except ConnectionError:
             raise
-        except Exception:
+        except Exception:  # a bug: whoever asked is told that there is one, the terminal has the whole of it
             traceback.print_exc(file=sys.stderr)
             return _error(500, "an error of wavetag's own: where it was started, there is more of it")
 

@@ -96,7 +96,7 @@ def tag(path: Path, segment: Segment, most_seconds: float) -> bytes:
     model = _loaded()
     try:
         # first without the network: of a file that is refused not much is computed
-        low, high = waveform(_limited(pieces(path, segment, model.sample_rate), most_seconds, model.sample_rate))
+        low, high = waveform(audio.no_longer(pieces(path, segment, model.sample_rate), most_seconds, model.sample_rate))
         heard = _hear(model, path, segment, most_seconds)
     except (audio.AudioError, MemoryError, OSError) as error:
         raise _told(error, path) from None
@@ -116,7 +116,7 @@ def listen(path: Path, segment: Segment, most_seconds: float, target: Path) -> N
     try:
         with target.open("r+b") as opened, wave.open(opened, "wb") as file:
             file.setparams((1, 2, rate, 0, "NONE", ""))
-            for piece in _limited(pieces(path, segment, rate), most_seconds, rate):
+            for piece in audio.no_longer(pieces(path, segment, rate), most_seconds, rate):
                 file.writeframesraw(piece.astype("<i2").tobytes())
     except (audio.AudioError, MemoryError, OSError) as error:
         raise _told(error, path) from None
@@ -186,26 +186,13 @@ def _payload(heard: "Heard") -> dict[str, Any]:
     }
 
 
-def _limited(given: Iterable[np.ndarray], most_seconds: float, rate: int) -> Iterator[np.ndarray]:
-    """The same pieces, until they are longer than is allowed, in the words of ``Model.hear``."""
-    samples = 0
-    for piece in given:
-        samples += len(piece)
-        if samples > most_seconds * rate:
-            raise audio.AudioError(f"longer than the {most_seconds:g} s that are allowed")
-        yield piece
-
-
 def _told(error: Exception, path: Path) -> audio.AudioError:
     """What is wrong with a file, without saying where it lies: that is of no use to who sent it."""
     if isinstance(error, MemoryError):
         return audio.AudioError("decoding it takes more memory than is allowed")
     if isinstance(error, OSError):
         return audio.AudioError(f"cannot be read: {error.strerror or 'an error of the system'}")
-    said = str(error)
-    for written in (repr(str(path)), repr(str(path.absolute())), str(path)):
-        said = said.replace(f"Error opening {written}: ", "").replace(written, "the file")
-    return audio.AudioError(said)
+    return audio.AudioError(str(error).replace(str(path), "the file"))
 
 
 def _loaded() -> "Model":

@@ -50,7 +50,7 @@ def load(folder: str | Path, seed: int | None, which: str = "best") -> networks.
     """The network of one seed, in evaluation mode.
 
     Args:
-        folder: as ``write`` or ``write_one`` left it.
+        folder: as ``write`` or ``release`` left it.
         seed: one of the config's seeds; None for the network of a folder with one.
         which: ``best``, the epoch that validation chose, or ``last``.
 

@@ -5,9 +5,13 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wavetag.commands import complain
+
+_complain = partial(complain, "serve")
 PORT = 8420
 DATA = Path("data/raw")
 SPLIT = Path("data/split/split.tsv")
@@ -122,7 +126,3 @@ def _open(address: str) -> None:
     import webbrowser
 
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-
-
-def _complain(line: str) -> None:
-    print(f"wavetag serve: {' '.join(line.split())}", file=sys.stderr, flush=True)

@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wavetag.commands import complain
+
+_complain = partial(complain, "tag")
 TOP = 5
 TIMES = 40  # rows of a terminal's table over time, at most
 PLOTS = (".png", ".svg")
@@ -97,10 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.json or arguments.csv):
         _print_table(tables, arguments)
     return int(failed)
-
-
-def _complain(line: str) -> None:
-    print(f"wavetag tag: {' '.join(line.split())}", file=sys.stderr, flush=True)
 
 
 def _model_line(loaded: Any) -> str:
