@@ -143,7 +143,8 @@ def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(fi
     ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
     of_base = ["train@base", "evaluate@base", "release@base"]
     assert sorted(ran) == sorted([*of_base, "aggregate", "findings", "figures", "report"])
-    assert ran[:2] == of_base[:2] and ran[-1] == "report"
+    assert ran[:2] == of_base[:2]
+    assert [name for name in ran if name != "release@base"][-1] == "report"  # of which nothing depends on the other
     assert (finished / "models/linear_bn/history.csv").stat().st_mtime_ns == untouched
     assert "roc_auc" in run(finished, "dvc", "metrics", "diff")
 
