@@ -173,6 +173,11 @@ def test_every_kind_of_network_has_a_card(tmp_path, frontend, scaling):
     assert "None" not in text
 
 
+def test_settings_are_handed_on_to_the_last_digit(tmp_path):
+    folder = trained_models.write(tmp_path / "base", {"weight_decay": 1.5e-8})
+    assert release.release(folder, tmp_path / "out")["config"]["weight_decay"] == 1.5e-8
+
+
 def test_a_tag_cannot_break_the_card(tmp_path):
     tags = ("a|b", "<script>", "x\ny", "*loud*", "[a](b)", "---")
     release.release(trained_models.write(tmp_path / "base", tags=tags), tmp_path / "out")

@@ -53,7 +53,7 @@ def release(
         **{key: about[key] for key in KEPT if key in about},
         "seed": seed,
         "chosen_epoch": about["chosen_epochs"][str(seed)],
-        "validation": {"roc_auc": sum(scores.values()) / len(scores), "of_seed": scores[seed]},
+        "validation": files.rounded({"roc_auc": sum(scores.values()) / len(scores), "of_seed": scores[seed]}, 6),
         "dataset": {
             "name": dataset,
             **{key: known[key] for key in ("title", "licence", "fit", "unfit")},
@@ -69,7 +69,6 @@ def release(
             for name, found in metrics["views"].items()
         }
         described["tag_metrics"] = [_of_tag(row) for row in by_tag if row["view"] == metrics["view"]]
-    described = files.rounded(described, 6)
     card = model_card.card(described)
     with files.folder_written_whole(out) as temporary:
         (temporary / model_folder.WEIGHTS).write_bytes(weights.read_bytes())

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from wavetag import figures
+from wavetag import figures, taggrams
 from wavetag.model import Heard
 
 TOP = 15
@@ -58,20 +57,13 @@ def draw(heard: Heard, name: str, model: str, top: int | None = None) -> Figure:
     axes.set_xlim(0, end)
     step = next((step for step in STEPS if end / step <= 10), STEPS[-1])
     axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(lambda seconds, _: clock(seconds))
+    axes.xaxis.set_major_formatter(lambda seconds, _: taggrams.clock(seconds))
     axes.set_xlabel("time (minutes:seconds)")
     axes.tick_params(left=False)
     bar = figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, aspect=15)
     bar.set_label("probability")
     bar.outline.set_visible(False)
     return figure
-
-
-def clock(seconds: float) -> str:
-    """1:05, or 1:00:05."""
-    whole = int(np.rint(seconds))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def save(figure: Figure, path: str | Path, kind: str) -> None:

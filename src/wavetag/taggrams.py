@@ -33,6 +33,15 @@ class Taggram:
         return float(self.starts[self.probabilities[:, tag].argmax()] + self.seconds / 2)
 
 
+def clock(seconds: float, decimals: int = 0) -> str:
+    """Seconds as a player shows them, 1:05 or 1:00:05, with as many decimals as are asked for."""
+    minutes, rest = divmod(round(seconds, decimals), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    width = 3 + decimals if decimals else 2
+    shown = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{shown}:{rest:0{width}.{decimals}f}"
+
+
 @torch.no_grad()
 def taggram(trained: Sequence[networks.Tagger], samples: np.ndarray, sounding: int) -> Taggram:
     """The taggram of one clip, the mean over networks.

@@ -270,9 +270,6 @@ def length(seconds: float, decimals: int = 0) -> str:
     """Seconds as 3:05 or 1:00:07, with as many decimals as are asked for."""
     if decimals == 0 and seconds < 1:
         return f"{seconds:.1f} s"
-    whole = round(seconds, decimals)
-    minutes, rest = divmod(whole, 60)
-    width = 3 + decimals if decimals else 2
-    hours, minutes = divmod(int(minutes), 60)
-    clock = f"{minutes:02d}" if hours else f"{minutes}"
-    return (f"{hours}:" if hours else "") + f"{clock}:{rest:0{width}.{decimals}f}"
+    from wavetag.taggrams import clock
+
+    return clock(seconds, decimals)
