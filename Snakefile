@@ -73,6 +73,10 @@ rule transfer:
         suite("transfer"),
 
 
+onstart:
+    pipeline.record_code()
+
+
 onsuccess:
     show_results()
 

@@ -191,6 +191,32 @@ def test_what_begins_with_a_model_is_trained_behind_it_and_again_when_it_changes
     run(finished, "dvc", "repro")
 
 
+def test_an_edited_docstring_runs_nothing_again_and_a_figures_code_the_figures_alone(finished):
+    """Each edit is looked at by both tools."""
+    modules = {name: finished / "src/wavetag" / f"{name}.py" for name in ("training", "figures")}
+    original = {name: path.read_text() for name, path in modules.items()}
+    try:
+        assert original["training"].startswith('"""Training: one network')
+        modules["training"].write_text(original["training"].replace("Training: one", "The training of one", 1))
+        assert "Nothing to be done" in run(finished, "snakemake", "-n", "--", "all")
+        ran = [line for line in run(finished, "dvc", "repro").splitlines() if line.startswith("Running stage")]
+        assert ran == ["Running stage 'code':"]
+        assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
+
+        assert original["figures"].count("\nDPI = 150\n") == 1
+        modules["figures"].write_text(original["figures"].replace("\nDPI = 150\n", "\nDPI = 100\n"))
+        planned = jobs(run(finished, "snakemake", "-n", "--quiet", "rules", "--", "all"))
+        assert {"all", "figures", "report"} == set(planned)
+        output = run(finished, "snakemake", "--cores", "2", "all")
+        assert "figures: done" in output
+        assert "train base" not in output and "evaluate" not in output
+        assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
+    finally:
+        for name, text in original.items():
+            modules[name].write_text(text)
+    run(finished, "dvc", "repro")
+
+
 def test_without_a_gpu_everything_still_runs(finished):
     """`gpu=0` may not leave a job waiting for a GPU that never comes."""
     run(finished, "snakemake", "-n", "--forceall", "--resources", "gpu=0", "--", "all")

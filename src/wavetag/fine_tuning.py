@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from wavetag import model_folder, networks, params
+from wavetag import model_folder, networks, params, sources
 from wavetag.model_folder import ModelError
 
 OUTPUTS = "classifier."  # begins the names of the weights that have a row a tag
@@ -38,7 +38,7 @@ class Start:
     def digest(self) -> str:
         """A short name for all that a training depends on here."""
         digest = hashlib.sha256("\n".join(self.tags).encode() + save(dict(self.weights)))
-        digest.update(Path(__file__).read_bytes())
+        digest.update(sources.of_module("fine_tuning"))
         return digest.hexdigest()
 
     def into(self, network: networks.Tagger, tags: Sequence[str]) -> None:

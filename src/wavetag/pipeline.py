@@ -3,6 +3,7 @@
 DVC owns the stages and their state; Snakemake decides what runs when. Both read the same dvc.yaml and params.yaml.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -15,9 +16,10 @@ from typing import Any
 
 import yaml
 
-from wavetag import files, findings, params, search
+from wavetag import files, findings, params, search, sources
 
 SNAPSHOTS = ".params"
+CODE = "data/code"
 SUITES = Path("suites")
 ENDS = ("findings", "publish")  # stages that every suite has, beside those that train
 
@@ -165,8 +167,40 @@ def load_stages(roots: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def source_files(stage: Mapping[str, Any]) -> list[str]:
-    """The source files that a stage depends on, as dvc.yaml lists them: all but where its dataset comes from."""
-    return [path for path in stage.get("do", stage)["deps"] if path.startswith("src/")]
+    """The code that a stage depends on, as dvc.yaml lists it: all but where its dataset comes from."""
+    return [path for path in stage.get("do", stage)["deps"] if path.startswith((f"{CODE}/", "src/wavetag/"))]
+
+
+def write_code() -> None:
+    """Take the code out of the package, as DVC's stage ``code`` does, if it or the package is not as it was left.
+
+    Not by a rule: Snakemake would remove the code of all modules first, and then hold it for new.
+    """
+    stamp = Path(SNAPSHOTS) / "code.txt"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _listing_of_code():
+        sources.write(Path(CODE))
+        files.write_text(stamp, _listing_of_code())
+
+
+def record_code() -> None:
+    """Let DVC's stage ``code`` run, which finds all done, where DVC does not know yet: once before any other stage.
+
+    Beside others it cannot: they read what it writes, and DVC ends the one that finds the other at work.
+    """
+    stamp, known = Path(SNAPSHOTS) / "code_in_dvc.txt", _listing_of_code()
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != known:
+        subprocess.run(["dvc", "--wait-for-lock", "repro", "-q", "-s", "code"], check=True)
+        files.write_text(stamp, known)
+
+
+def _listing_of_code() -> str:
+    """What changes when a file of the package does, or of what is its code."""
+    digest = hashlib.sha256()
+    for folder in (Path("src/wavetag"), Path(CODE)):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def model_files(settings: Mapping[str, Any], name: str, folders: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wavetag import audio, clips, files
+from wavetag import audio, clips, files, sources
 from wavetag.clips import MISSING, OK, UNDECODABLE
 from wavetag.datasets import layout
 from wavetag.datasets.layout import DatasetError
@@ -261,7 +261,7 @@ def _tasks(manifest: pd.DataFrame) -> list[Task]:
 
 def _wanted(manifest: pd.DataFrame, sample_rate: int, clip_samples: int) -> dict[str, Any]:
     """What an array is to hold, and by which code: one begun for anything else is begun anew."""
-    code = [Path(module).read_text(encoding="utf-8") for module in (__file__, audio.__file__)]
+    code = [sources.of_module(module).decode() for module in ("preparation", "audio")]
     return {
         "clips": _digest(manifest["path"]),
         "code": _digest(code),

@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import TrialState
 
-from wavetag import files
+from wavetag import files, sources
 from wavetag.search import Plan
 
 COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
@@ -62,7 +62,7 @@ def fingerprint(plan: Plan, of_training: str) -> str:
     about = {key: value for key, value in asdict(plan).items() if key != "trials"}
     digest = hashlib.sha256(json.dumps([about, of_training, optuna.__version__], sort_keys=True).encode())
     for module in ("search", "study"):
-        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+        digest.update(sources.of_module(module))
     return digest.hexdigest()[:16]
 
 

@@ -23,7 +23,7 @@ import torch
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from wavetag import files, negatives, networks, processes
+from wavetag import files, negatives, networks, processes, sources
 from wavetag.splits import Split
 
 MODULES = ("architectures", "frontends", "negatives", "networks", "scaling", "training")  # what a result depends on
@@ -328,7 +328,7 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
     for clips in (train, valid):
         digest.update(clips.split.clips["row"].to_numpy().tobytes() + clips.split.labels.tobytes())
     for module in MODULES:
-        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+        digest.update(sources.of_module(module))
     filename = getattr(train.array, "filename", None)
     if filename is not None:
         status = Path(filename).stat()
@@ -337,8 +337,8 @@ def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips
 
 
 def code() -> dict[str, str]:
-    """What code trains here: versions, and the first digits of the SHA-256 sum of all its modules."""
-    digest = hashlib.sha256(b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in MODULES))
+    """What code trains here: versions, and the first digits of the SHA-256 sum of all its modules' code."""
+    digest = hashlib.sha256(b"".join(sources.of_module(module) for module in MODULES))
     return {
         "wavetag": version("wavetag"),
         "sources": digest.hexdigest()[:12],

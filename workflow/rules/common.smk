@@ -22,6 +22,7 @@ if config != SETTINGS[""]:
     )
 STAGES = pipeline.load_stages(SETTINGS)
 pipeline.write_snapshots(SETTINGS, STAGES)
+pipeline.write_code()
 
 DATASET = f"data/raw/{SETTINGS['']['dataset']['name']}"
 RATES = SETTINGS[""]["prepare"]["sample_rates"]
@@ -48,7 +49,7 @@ def settings(stage, experiment="", root=""):
 
 
 def code(stage, root=""):
-    """The source files that a stage depends on."""
+    """The code that a stage depends on."""
     if root in UNUSABLE:
         raise WorkflowError(UNUSABLE[root])
     return pipeline.source_files(STAGES[root][stage])
