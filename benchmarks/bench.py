@@ -17,6 +17,7 @@ from pathlib import Path
 import beyond_memory
 import preparing
 import scoring
+import stacked
 import tagging
 import training
 import whole_job
@@ -26,7 +27,7 @@ from rich.table import Table
 
 from wavetag import files
 
-PARTS = ("whole_job", "training", "prepare", "generate", "scoring", "memory", "tagging")
+PARTS = ("whole_job", "training", "stacking", "prepare", "generate", "scoring", "memory", "tagging")
 COLUMNS = ("what", "here", "compared with", "", "ratio")
 
 
@@ -54,6 +55,8 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[st
         for frontend, clips in (("raw", 1_000), ("linear", 1_000), ("mel", 500), ("flat", 500)):
             rounds = arguments.rounds if frontend == "raw" else 1
             yield "training", training.rows(repository, work, clips, rounds, [frontend])
+    if "stacking" in only:
+        yield "stacking", stacked.rows(200, arguments.rounds)
     if "memory" in only:
         settings = argparse.Namespace(repository=repository, work=work / "large", clips=2_000, limit_mb=800, rounds=1)
         yield "memory", beyond_memory.rows(settings)

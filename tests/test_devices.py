@@ -1,5 +1,6 @@
 """Leases of pretended GPUs, between real processes."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from wavetag import devices
 HOLD = """
 import sys
 from wavetag import devices
-with devices.lease(sys.argv[2:], sys.argv[1], poll=0.02) as device:
+with devices.lease(sys.argv[3:], sys.argv[1], poll=0.02, jobs=int(sys.argv[2])) as device:
     print(device, flush=True)
     sys.stdin.readline()
 """
@@ -30,8 +31,8 @@ def hold(tmp_path):
     """Start a process that holds a lease until it is given a line."""
     started = []
 
-    def hold(*names):
-        command = [sys.executable, "-c", HOLD, str(tmp_path / "leases"), *names]
+    def hold(*names, jobs=1):
+        command = [sys.executable, "-c", HOLD, str(tmp_path / "leases"), str(jobs), *names]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         os.set_blocking(process.stdout.fileno(), False)
         started.append(process)
@@ -119,3 +120,113 @@ def test_precision_is_what_the_setting_says_or_what_the_device_is_fast_at(monkey
     for capability, expected in [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
         assert devices.precision("auto", "cuda:0") == expected
+
+
+RUNS = """
+import sys, time
+from wavetag import devices
+print("ready", flush=True)
+sys.stdin.readline()
+with devices.lease(sys.argv[3:], sys.argv[1], poll=0.01, jobs=int(sys.argv[2])) as device:
+    print("begin", device, time.monotonic(), flush=True)
+    time.sleep(0.3)
+    print("end", device, time.monotonic(), flush=True)
+"""
+
+
+def most_at_once(spans):
+    """The most of (begin, end) that overlap."""
+    marks = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    return max(itertools.accumulate(step for _, step in marks))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_eight_jobs_share_three_devices_though_some_are_killed(tmp_path, jobs):
+    """Every job has a device for itself, or for as many as may share it, and those that are killed leave theirs."""
+    names = ["cuda:0", "cuda:1", "cuda:2"]
+    command = [sys.executable, "-c", RUNS, str(tmp_path / "leases"), str(jobs), *names]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(8)]
+    assert [process.stdout.readline() for process in started] == ["ready\n"] * 8
+    for process in started:  # all at once
+        process.stdin.write("\n")
+        process.stdin.flush()
+    killed, spans = started[:2], {name: [] for name in names}
+    begun = {}
+    for process in killed:  # while they hold a device
+        _, device, begin = process.stdout.readline().split()
+        begun[process] = (device, float(begin), time.monotonic())
+        process.kill()
+        process.wait()
+    for process in started:
+        output, _ = process.communicate(timeout=60)
+        if process in killed and "end" not in output:
+            device, begin, end = begun[process]
+        else:
+            lines = [line.split() for line in output.splitlines()]
+            if process in begun:
+                lines.insert(0, ["begin", begun[process][0], begun[process][1]])
+            (_, device, begin), (_, _, end) = lines
+        spans[device].append((float(begin), float(end)))
+    assert sum(map(len, spans.values())) == 8, "every job ran"
+    assert all(spans.values()), "no device stood idle"
+    assert max(most_at_once(of) for of in spans.values()) <= jobs
+    assert [process.returncode for process in started[2:]] == [0] * 6
+
+
+def test_the_emptiest_device_is_taken(hold, monkeypatch):
+    held = []
+    for _ in range(6):
+        process = hold("cuda:0", "cuda:1", "cuda:2", jobs=2)
+        held.append(device_of(process))
+    assert held[:3] == held[3:] == ["cuda:0", "cuda:1", "cuda:2"]
+    assert device_of(hold("cuda:0", "cuda:1", "cuda:2", jobs=2), seconds=0.7) is None
+
+
+def test_the_log_says_which_device_and_what_was_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    told = []
+    with devices.lease(["cuda:1"], tmp_path, jobs=2, tell=told.append):
+        pass
+    assert told == ["on cuda:1 (GPU 5 of the machine), place 1 of 2"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    told.clear()
+    with devices.lease(["cuda:0"], tmp_path):
+
+        def wait(seconds):
+            raise TimeoutError
+
+        monkeypatch.setattr(devices.time, "sleep", wait)
+        with pytest.raises(TimeoutError), devices.lease(["cuda:0"], tmp_path, tell=told.append):
+            pass
+    assert told == ["waits for one of cuda:0: 1 at a time on each, and all are taken"]
+    told.clear()
+    with devices.lease([], tell=told.append):
+        pass
+    monkeypatch.setenv("WAVETAG_GPU", "0")
+    with devices.lease([], tell=told.append):
+        pass
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with devices.lease(["cuda:0"], tmp_path, tell=told.append):
+        pass
+    assert told == ["on the CPU", "on the CPU: no GPU was asked for", "on cuda:0, given by Slurm"]
+
+
+def test_to_a_gpu_samples_go_from_locked_pages():
+    """Pretended: what is asked of a tensor, in order."""
+
+    class Pretended:
+        asked = ()
+
+        def pin_memory(self):
+            self.asked += ("pin_memory",)
+            return self
+
+        def to(self, device, non_blocking=False):
+            self.asked += (str(device), non_blocking)
+            return self
+
+    import torch
+
+    assert devices.put(Pretended(), torch.device("cuda:1")).asked == ("pin_memory", "cuda:1", True)
+    assert devices.put(Pretended(), torch.device("cpu")).asked == ("cpu", False)

@@ -102,6 +102,21 @@ class _Residual(nn.Module):
         return torch.relu(y + self.shortcut_norm(self.shortcut(x)))
 
 
+class Dropout(nn.Dropout):
+    """Dropout that may draw from a generator of its own, the numbers that it would draw from torch's.
+
+    Networks that are trained side by side in one process then draw what each would draw alone.
+    """
+
+    generator: torch.Generator | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of any shape."""
+        if self.generator is None or not self.training or self.p == 0:
+            return super().forward(x)
+        return x * torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
+
+
 class _Network(nn.Module):
     """What all have in common: which windows they take, and dropout of half of the features.
 
@@ -123,7 +138,7 @@ class _Network(nn.Module):
                 f"{self.name} takes windows of {self.channels} {self.unit[0]} and {length} {self.unit[1]}; this one has"
                 f" {channels} and {frames:,}"
             )
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = Dropout(0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[windows, channels, frames] -> [windows, features], of the weights' type."""

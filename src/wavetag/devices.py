@@ -1,16 +1,20 @@
 """Devices: which GPU a job takes, if any, and how precisely it multiplies there.
 
-Snakemake says how many jobs may have a GPU at a time, not which one. A lease does: one lock file a device, held by the
-process that uses it. The lock dies with the process.
+Snakemake says how many jobs may have a GPU at a time, not which one. A lease does: one lock file for each place on a
+device, held by the process that uses it. The lock dies with the process.
 """
 
 import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing torch takes seconds, and not every job needs it
+    import torch
 
 
 def available() -> list[str]:
@@ -22,30 +26,73 @@ def available() -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
 
 
-@contextmanager
-def lease(devices: Sequence[str], folder: str | Path | None = None, poll: float = 0.5) -> Iterator[str]:
-    """Hold one of ``devices`` for this process alone, once one is free; ``cpu`` if there is none to choose from.
+def _silent(line: str) -> None:
+    pass
 
-    Under Slurm, which assigns devices itself, the first visible one is taken without a lock.
+
+@contextmanager
+def lease(
+    devices: Sequence[str],
+    folder: str | Path | None = None,
+    poll: float = 0.5,
+    jobs: int = 1,
+    tell: Callable[[str], None] = _silent,
+) -> Iterator[str]:
+    """Hold a place on one of ``devices``, once one is free; ``cpu`` if there is none to choose from.
+
+    The emptiest device is taken. A place is a locked file: it is free again when the process that holds it ends, in
+    whatever way. Under Slurm, which assigns devices itself, the first visible one is taken without a lock.
+
+    Args:
+        devices: as ``available`` names them.
+        folder: for the lock files; by default one of the user's among the temporary files, so that all of a user's runs
+            share the machine's devices.
+        poll: seconds between two tries.
+        jobs: how many may have one device at a time.
+        tell: takes a line each about the wait, if there is one, and about the device.
     """
     if not devices:
+        tell(f"on the CPU{': no GPU was asked for' if os.environ.get('WAVETAG_GPU') == '0' else ''}")
         yield "cpu"
         return
     if "SLURM_JOB_ID" in os.environ:
+        tell(f"on {devices[0]}{_physical(devices[0])}, given by Slurm")
         yield devices[0]
         return
     folder = Path(folder or Path(tempfile.gettempdir()) / f"wavetag-leases-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    waited = False
     while True:
-        for device in devices:
-            with (folder / f"{device.replace(':', '-')}.lock").open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield device
-                return
+        for place in range(jobs):  # the first place of every device, before the second of any
+            for device in devices:
+                with (folder / f"{device.replace(':', '-')}.{place}.lock").open("w") as file:
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        continue
+                    of = f", place {place + 1} of {jobs}" if jobs > 1 else ""
+                    tell(f"on {device}{_physical(device)}{of}")
+                    yield device
+                    return
+        if not waited:
+            waited = True
+            tell(f"waits for one of {', '.join(devices)}: {jobs} at a time on each, and all are taken")
         time.sleep(poll)
+
+
+def _physical(device: str) -> str:
+    """Which of the machine's GPUs a visible one is, where that is not all of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    number = device.rpartition(":")[2]
+    names = visible.split(",")
+    return f" (GPU {names[int(number)]} of the machine)" if visible and int(number) < len(names) else ""
+
+
+def put(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """A tensor of the CPU's on a device. To a GPU from locked pages, so that the copy waits for nothing else."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def precision(setting: str, device: str) -> str:

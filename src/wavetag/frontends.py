@@ -44,24 +44,24 @@ def _one_of(name: str, given: Any, allowed: tuple[str, ...]) -> Any:
 
 
 def _products(samples: torch.Tensor, weight: torch.Tensor, stride: int, frames: int) -> torch.Tensor:
-    """A convolution without bias, as one matrix product: [windows, samples] -> [windows, frames, filters].
+    """A convolution without bias, as one matrix product: [..., windows, samples] -> [..., windows, frames, filters].
 
     The samples are cut into blocks of ``stride`` and the filters into as many pieces, every block is multiplied by
     every piece, and a frame is the sum over its blocks. No sample is copied for overlapping frames.
 
     Args:
         samples: whose type the products are taken in.
-        weight: [filters, length], the length a whole number of strides.
+        weight: [..., filters, length], the length a whole number of strides.
         stride: from one frame to the next.
         frames: how many.
     """
-    filters, length = weight.shape
+    *of, filters, length = weight.shape
     pieces = length // stride
     blocks = frames + pieces - 1
-    cut = samples[:, : blocks * stride].reshape(-1, stride)  # [windows x blocks, stride]
-    weights = weight.view(-1, pieces, stride).transpose(0, 1).reshape(-1, stride)
-    products = (cut @ weights.to(cut.dtype).t()).view(-1, blocks, pieces, filters)
-    return sum(products[:, piece : piece + frames, piece] for piece in range(pieces))
+    cut = samples[..., : blocks * stride].reshape(*of, -1, stride)  # [..., windows x blocks, stride]
+    weights = weight.view(*of, filters, pieces, stride).transpose(-3, -2).reshape(*of, -1, stride)
+    products = (cut @ weights.to(cut.dtype).mT).view(*of, -1, blocks, pieces, filters)
+    return sum(products[..., piece : piece + frames, piece, :] for piece in range(pieces))
 
 
 def _wide(x: torch.Tensor) -> torch.Tensor:
@@ -126,8 +126,27 @@ class Raw(nn.Module):
             return functional.conv1d(samples.unsqueeze(1), weight, bias, self.stride).transpose(1, 2)
         return _products(samples, self.conv.weight[:, 0], self.stride, self.frames) + bias
 
+    def of_groups(self, samples: torch.Tensor) -> torch.Tensor:
+        """``forward`` of several front ends, where ``conv`` holds the filters of all of them, one after the other.
+
+        Args:
+            samples: [front ends, windows, samples], each one's own.
+
+        Returns:
+            [front ends, windows, channels, frames].
+        """
+        groups = len(samples)
+        bias = self.conv.bias.to(samples.dtype).view(groups, 1, 1, -1)
+        if self.length % self.stride:
+            weight = self.conv.weight.to(samples.dtype)
+            made = functional.conv1d(samples.transpose(0, 1), weight, None, self.stride, groups=groups)
+            linear = made.unflatten(1, (groups, -1)).permute(1, 0, 3, 2)
+        else:
+            linear = _products(samples, self.conv.weight.view(groups, -1, self.length), self.stride, self.frames)
+        return self._nonlinear(self._pool(linear + bias)).transpose(-1, -2)
+
     def _pool(self, x: torch.Tensor) -> torch.Tensor:
-        """[windows, frames, filters] -> [windows, frames, channels]."""
+        """[..., frames, filters] -> [..., frames, channels]."""
         if self.feature_pool == "none":
             return x
         groups = x.unflatten(-1, (self.channels, self.group))

@@ -22,17 +22,22 @@ POOLING = ("predictions", "features", "window_loss")
 TRUNK = "trunk"  # the paper's, among `architectures.NAMES`
 
 
-def _conv(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
+def _conv(x: torch.Tensor, conv: nn.Conv1d, groups: int = 1) -> torch.Tensor:
     """A convolution over time that gives as many frames again: [windows, channels, 1, frames] in and out.
 
     Two-dimensional, since torch has a channels-last layout for these alone. Zeros are put around the frames beforehand,
     the fewer on the left, as torch's "same" does at a greater cost where the length is even.
+
+    Args:
+        x: whose type the products are taken in.
+        conv: its weights; its filters see the channels of their own group.
+        groups: how many.
     """
     weight, bias = conv.weight.to(x.dtype), conv.bias.to(x.dtype)
     padded = functional.pad(x, ((CONV_LENGTH - 1) // 2, CONV_LENGTH // 2))
-    if conv.in_channels == 1:
+    if padded.shape[1] == 1:
         return _conv_of_one_channel(padded[:, 0, 0], weight[:, 0], bias)
-    return functional.conv2d(padded, weight.unsqueeze(2), bias)
+    return functional.conv2d(padded, weight.unsqueeze(2), bias, groups=groups)
 
 
 def _conv_of_one_channel(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, together: int = 4) -> torch.Tensor:
@@ -159,13 +164,18 @@ class Trunk(nn.Module):
             self.add_module(f"norm{layer}", nn.BatchNorm2d(filters) if batch_norm else nn.Identity())
         self.dense = nn.Linear(filters * left, hidden)
         self.norm_dense = nn.BatchNorm1d(hidden) if batch_norm else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = architectures.Dropout(dropout)
+
+    def convolved(self, x: torch.Tensor, groups: int = 1) -> torch.Tensor:
+        """[windows, channels, frames] -> [windows, filters, 1, frames left]; filters see their own group's channels."""
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # [windows, channels, 1, frames]
+        for layer in range(1, self.layers + 1):  # [windows, filters, 1, frames / 4], then a quarter of it
+            x = _rectify_and_pool(_conv(x, getattr(self, f"conv{layer}"), groups), getattr(self, f"norm{layer}"))
+        return x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[windows, channels, frames] -> features [windows, hidden]."""
-        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # [windows, channels, 1, frames]
-        for layer in range(1, self.layers + 1):  # [windows, filters, 1, frames / 4], then a quarter of it
-            x = _rectify_and_pool(_conv(x, getattr(self, f"conv{layer}")), getattr(self, f"norm{layer}"))
+        x = self.convolved(x)
         weight, bias = self.dense.weight, self.dense.bias
         x = functional.linear(x.flatten(1), weight.to(x.dtype), bias.to(x.dtype)).to(weight.dtype)
         return self.dropout(self.norm_dense(torch.relu(x)))  # [windows, hidden]
@@ -255,12 +265,21 @@ class Tagger(nn.Module):
         Returns:
             [clips, windows, channels, frames].
         """
+        scaled = self.scaled(samples, dtype, picked)
+        return self.frontend(scaled.flatten(0, 1)).to(dtype).unflatten(0, scaled.shape[:2])
+
+    def scaled(
+        self, samples: torch.Tensor, dtype: torch.dtype = torch.float32, picked: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What the front end sees of clips, of each window what its frames take: [clips, windows, samples].
+
+        Takes what ``front`` takes.
+        """
         windows = self.framing.cut(samples)
         if picked is not None:
             windows = windows[torch.arange(len(picked), device=windows.device)[:, None], picked.to(windows.device)]
-        windows = windows[..., : self.frontend.samples]  # what frames take, no more
-        scaled = self.scaling(windows, dtype if self.frontend.learns else torch.float32)
-        return self.frontend(scaled.flatten(0, 1)).to(dtype).unflatten(0, windows.shape[:2])
+        windows = windows[..., : self.frontend.samples]
+        return self.scaling(windows, dtype if self.frontend.learns else torch.float32)
 
     def features(self, front: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """What the classifier sees: [clips, windows, channels, frames] -> [clips, windows, features]."""

@@ -480,6 +480,11 @@ def _impossible(params: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_entries(params, lambda entry: entry_problems(params, {**params["defaults"], **entry}))
 
 
+def stacks(config: Mapping[str, Any]) -> bool:
+    """Whether the networks of an experiment's seeds can be trained as one (``stacking``)."""
+    return config["network"] == "trunk" and config["frontend"] != "fourier"
+
+
 def entry_problems(params: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
     """What an experiment cannot be together, as its network would say too, but before anything has run.
 
@@ -509,6 +514,11 @@ def entry_problems(params: Mapping[str, Any], settings: Mapping[str, Any]) -> It
             yield f".feature_pool_size: {filters} filters are no multiple of {size}"
     if problem := misfit(settings, window):
         yield f": {problem}"
+    if settings["stack"] is True and not stacks(settings):
+        yield (
+            f".stack: true is not allowed with network {settings['network']} and frontend {settings['frontend']}; it is"
+            " with network trunk, and any frontend but fourier"
+        )
 
 
 def _wrong_starts(params: Mapping[str, Any], root: str = "", above: Mapping[str, Any] | None = None) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Training: one network from one seed, an epoch at a time, stopped and taken up again at any epoch's end.
 
 Minibatches of clips, binary cross-entropy, plain SGD with momentum; the validation clips choose the epoch. From top to
-bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop).
+bottom: ``Clips`` (where batches come from), ``Training`` (the state), ``run`` (the loop), ``run_stacked`` (the same of
+several seeds at once).
 """
 
 import hashlib
@@ -23,10 +24,11 @@ import torch
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from wavetag import files, negatives, networks, processes, sources
+from wavetag import architectures, devices, files, negatives, networks, processes, sources, stacking
 from wavetag.splits import Split
 
-MODULES = ("architectures", "frontends", "negatives", "networks", "scaling", "training")  # what a result depends on
+# what a result depends on
+MODULES = ("architectures", "frontends", "negatives", "networks", "scaling", "stacking", "training")
 SELECT = ("loss", "roc_auc", "last")
 FRONT_BYTES = 2**30  # what a front end with nothing to learn may keep in memory, so as to be computed only once
 STILL_FALLING = 0.002  # of a validation loss: by how much its last epochs may lie below the others
@@ -134,7 +136,11 @@ class Fronts:
         return found
 
     def _front(self, chosen: np.ndarray, picked: torch.Tensor | None = None) -> torch.Tensor:
-        return self.network.front(self.clips.samples(chosen).to(self.device), self.given, picked)
+        return self.network.front(devices.put(self.clips.samples(chosen), self.device), self.given, picked)
+
+    def scaled(self, chosen: np.ndarray, picked: torch.Tensor | None = None) -> torch.Tensor:
+        """What the front end sees of clips, see ``networks.Tagger.scaled``."""
+        return self.network.scaled(devices.put(self.clips.samples(chosen), self.device), self.given, picked)
 
     def expect(self, chosen: np.ndarray) -> None:
         """Say which clips come next."""
@@ -252,16 +258,22 @@ class Optimizer:
         """Take up what ``state_dict`` gave."""
         self.state = {key: list(values) for key, values in state.items()}
 
+    def join(self, others: Sequence["Optimizer"]) -> None:
+        """Take up the states of the optimizers of a stack's members, all after as many steps."""
+        for key, values in others[0].state.items():
+            for number, value in enumerate(values):
+                if value is not None and key != "steps":
+                    value = torch.cat([other.state[key][number] for other in others])
+                self.state[key][number] = value
 
-def _random_state(device: torch.device) -> list[torch.Tensor]:
-    """The state of torch's generators: the CPU's, and that of the GPU in use. Which GPU a job gets may change."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
-
-
-def _set_random_state(state: list[torch.Tensor], device: torch.device) -> None:
-    torch.set_rng_state(state[0].cpu())
-    if device.type == "cuda" and len(state) > 1:
-        torch.cuda.set_rng_state(state[1].cpu(), device)
+    def part(self, others: Sequence["Optimizer"]) -> None:
+        """Give the optimizers of a stack's members each its part of this one's state."""
+        for key, values in self.state.items():
+            for number, value in enumerate(values):
+                whole = value is None or key == "steps"
+                parts = [value] * len(others) if whole else value.chunk(len(others))
+                for other, part in zip(others, parts, strict=True):
+                    other.state[key][number] = part if part is None else part.clone()
 
 
 @dataclass
@@ -274,42 +286,27 @@ class Training:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     seconds: list[float] = field(default_factory=list)
+    generator: torch.Generator | None = None  # of dropout
 
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write everything that the next epoch depends on, whole or not at all."""
-        state = {
-            "fingerprint": fingerprint,
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": _random_state(next(self.network.parameters()).device),
+            "random": self.generator.get_state(),
             "history": self.history,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
         }
-        content = io.BytesIO()  # torch itself would tell of a full disk in words that nobody understands
-        torch.save(state, content)
-        with files.written_whole(path) as temporary:
-            temporary.write_bytes(content.getbuffer())
 
-    def restore(self, path: Path, fingerprint: str, device: torch.device) -> bool:
-        """Take up what ``save`` wrote, if it is there, whole, and of the same training."""
-        if not path.is_file():
-            return False
-        try:
-            state = torch.load(path, weights_only=True, map_location=device)
-            same = state["fingerprint"] == fingerprint
-        except Exception as error:  # a damaged checkpoint costs time, no more: say so and begin again
-            print(f"{path}: not a whole checkpoint ({type(error).__name__}); this seed starts from its beginning")
-            return False
-        if not same:
-            return False
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Be what ``state`` told of."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        _set_random_state(state["random"], device)
+        self.generator.set_state(state["random"].cpu())
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
         self.seconds = state["seconds"]
-        return True
 
     def is_best(self, select: str) -> bool:
         """Whether the latest epoch is the one to keep so far, by the rule ``select``; of equal ROC-AUC, less loss."""
@@ -320,6 +317,35 @@ class Training:
             return latest["valid_loss"] < min(epoch["valid_loss"] for epoch in earlier)
         rank = lambda epoch: (epoch["valid_roc_auc"], -epoch["valid_loss"])  # noqa: E731
         return rank(latest) > max(map(rank, earlier))
+
+
+def save(path: Path, fingerprint: str, trainings: Sequence[Training]) -> None:
+    """Write the state of trainings, whole or not at all, behind the SHA-256 sum of what is written."""
+    content = io.BytesIO()  # torch itself would tell of a full disk in words that nobody understands
+    torch.save({"fingerprint": fingerprint, "trainings": [training.state() for training in trainings]}, content)
+    written = content.getbuffer()
+    with files.written_whole(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(written).hexdigest().encode() + b"\n" + written)
+
+
+def restore(path: Path, fingerprint: str, trainings: Sequence[Training], device: torch.device) -> bool:
+    """Take up what ``save`` wrote, if it is there, whole, and of the same trainings."""
+    if not path.is_file():
+        return False
+    try:
+        digest, _, content = path.read_bytes().partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() != digest:
+            raise ValueError("another SHA-256 sum")
+        found = torch.load(io.BytesIO(content), weights_only=True, map_location=device)
+        if found["fingerprint"] != fingerprint:
+            return False
+        states = found["trainings"]
+    except Exception as error:  # a damaged checkpoint costs time, no more: say so and begin again
+        print(f"{path}: not a whole checkpoint ({type(error).__name__}); what it is of starts from its beginning")
+        return False
+    for training, state in zip(trainings, states, strict=True):
+        training.take_up(state)
+    return True
 
 
 def fingerprint(config: Mapping[str, Any], seed: int, train: Clips, valid: Clips, about: Mapping[str, Any]) -> str:
@@ -412,43 +438,110 @@ def _picked(train: Clips, chosen: np.ndarray, count: int, generator: np.random.G
     return torch.from_numpy((generator.random((len(chosen), count)) * windows).astype(np.int64))
 
 
-def train_epoch(
-    training: Training,
-    config: Mapping[str, Any],
-    seed: int,
-    train: Clips,
-    fronts: Fronts,
-    treatment: negatives.Treatment,
-) -> dict[str, float]:
-    """One pass over the training clips in an order drawn from (seed, epoch). Returns the epoch's loss and ROC-AUC."""
-    network, optimizer, device = training.network, training.optimizer, fronts.device
-    epoch = len(training.history) + 1
-    generator = np.random.default_rng([seed, epoch])
-    order = treatment.order(generator)
-    if 1 in (config["train_windows"], fronts.windows) and len(order) % config["batch_size"] == 1:
-        order = order[:-1]  # batch norm takes no statistics of a single window
-    predicted = np.full(train.split.labels.shape, np.nan, dtype=np.float32)
+@dataclass
+class _Pass:
+    """One seed's pass over the training clips: in which order, and what it predicted.
+
+    The order is drawn from (seed, epoch), and so are the windows where some are picked.
+    """
+
+    config: Mapping[str, Any]
+    train: Clips
+    treatment: negatives.Treatment
+    generator: np.random.Generator
+    windows: int  # of a clip
+
+    def __post_init__(self):
+        self.predicted = np.full(self.train.split.labels.shape, np.nan, dtype=np.float32)
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Clips of each minibatch, and of the one that follows."""
+        order, size = self.treatment.order(self.generator), self.config["batch_size"]
+        if 1 in (self.config["train_windows"], self.windows) and len(order) % size == 1:
+            order = order[:-1]  # batch norm takes no statistics of a single window
+        return itertools.pairwise([*batches(order, size), order[:0]])
+
+    def picked(self, chosen: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Windows that are drawn of each clip, or None for all, and how many count, int [chosen]."""
+        counted, count = self.train.windows(chosen), self.config["train_windows"]
+        if not count:
+            return None, counted
+        return _picked(self.train, chosen, count, self.generator), torch.full_like(counted, count)
+
+    def weights(self, chosen: np.ndarray, device: torch.device) -> torch.Tensor | None:
+        """What each label counts in the loss."""
+        weights = self.treatment.weights(chosen)
+        return None if weights is None else torch.from_numpy(weights).to(device)
+
+    def see(self, chosen: np.ndarray, predictions: torch.Tensor, windows: torch.Tensor) -> bool:
+        """Keep what was predicted of clips, [clips, tags] or a prediction a window; whether all are finite numbers."""
+        if predictions.dim() == 3:
+            predictions = networks.mean_over_windows(predictions, windows)
+        self.predicted[chosen] = predictions.cpu().numpy()
+        return bool(np.isfinite(self.predicted[chosen]).all())
+
+    def scores(self) -> dict[str, float]:
+        """Loss and ROC-AUC of all that was predicted."""
+        seen = ~np.isnan(self.predicted[:, 0])  # all, but where clips are drawn with replacement
+        return scores(self.train.split.labels[seen], self.predicted[seen])
+
+
+def train_epoch(training: Training, config: Mapping[str, Any], fronts: Fronts, one: _Pass) -> dict[str, float]:
+    """One pass over the training clips. Returns the epoch's loss and ROC-AUC."""
+    network, device = training.network, fronts.device
+    rate = learning_rate(config, len(training.history) + 1)
     network.train()
-    for chosen, following in itertools.pairwise([*batches(order, config["batch_size"]), order[:0]]):
+    for chosen, following in one.batches():
         fronts.expect(following)
-        windows, labels = train.windows(chosen), train.labels(chosen).to(device)
-        picked = None
-        if config["train_windows"]:
-            picked = _picked(train, chosen, config["train_windows"], generator)
-            windows = torch.full_like(windows, config["train_windows"])
+        labels = one.train.labels(chosen).to(device)
+        picked, windows = one.picked(chosen)
         windows = windows.to(device)
         predictions = network.tag(fronts(chosen, picked), windows, fronts.dtype)
-        of_clips = predictions.detach()
-        if of_clips.dim() == 3:  # one prediction a window
-            of_clips = networks.mean_over_windows(of_clips, windows)
-        predicted[chosen] = of_clips.cpu().numpy()
-        if not np.isfinite(predicted[chosen]).all():  # before the loss, which refuses them, on a GPU for good
+        if not one.see(chosen, predictions.detach(), windows):  # before the loss, which refuses them, on a GPU for good
             return dict(NOT_FINITE)
-        weights = treatment.weights(chosen)
-        weights = None if weights is None else torch.from_numpy(weights).to(device)
-        optimizer.step(networks.loss(predictions, windows, labels, weights), learning_rate(config, epoch))
-    seen = ~np.isnan(predicted[:, 0])  # all, but where clips are drawn with replacement
-    return scores(train.split.labels[seen], predicted[seen])
+        training.optimizer.step(networks.loss(predictions, windows, labels, one.weights(chosen, device)), rate)
+    return one.scores()
+
+
+def train_epoch_stacked(
+    trainings: Sequence[Training], config: Mapping[str, Any], fronts: Sequence[Fronts], passes: Sequence[_Pass]
+) -> list[dict[str, float]]:
+    """The same for networks of several seeds, all of which have done as many epochs, as one network."""
+    device, finite = fronts[0].device, [True] * len(trainings)
+    rate = learning_rate(config, len(trainings[0].history) + 1)
+    for training in trainings:
+        training.network.train()
+    stack = stacking.Stack([training.network for training in trainings])
+    optimizer = _optimizer(stack.network, config)
+    optimizer.join([training.optimizer for training in trainings])
+    for of_all in zip(*(one.batches() for one in passes), strict=True):
+        picks = [one.picked(chosen) for one, (chosen, _) in zip(passes, of_all, strict=True)]
+        windows = torch.stack([counted for _, counted in picks]).to(device)
+        both = [(front, chosen, picked) for front, (chosen, _), (picked, _) in zip(fronts, of_all, picks, strict=True)]
+        for front, (_, following) in zip(fronts, of_all, strict=True):
+            front.expect(following)
+        if stack.network.frontend.learns:
+            front = stack.learned([front.scaled(chosen, picked) for front, chosen, picked in both])
+        else:
+            front = stack.fixed([front(chosen, picked) for front, chosen, picked in both])
+        predictions = stack.tag(front, windows)
+        losses = []
+        for number, (one, (chosen, _), own) in enumerate(zip(passes, of_all, predictions, strict=True)):
+            # what is no longer a number takes no part; the loss would refuse it, and the others go on
+            finite[number] = finite[number] and one.see(chosen, own.detach(), windows[number])
+            if finite[number]:
+                labels = one.train.labels(chosen).to(device)
+                losses.append(networks.loss(own, windows[number], labels, one.weights(chosen, device)))
+        if not losses:
+            break
+        optimizer.step(sum(losses), rate)
+    stack.write_back()
+    optimizer.part([training.optimizer for training in trainings])
+    return [one.scores() if well else dict(NOT_FINITE) for one, well in zip(passes, finite, strict=True)]
+
+
+def _optimizer(network: networks.Tagger, config: Mapping[str, Any]) -> Optimizer:
+    return Optimizer(network.parameters(), config["momentum"], config["optimizer"], config["weight_decay"])
 
 
 class Start(Protocol):
@@ -458,6 +551,128 @@ class Start(Protocol):
 
     def into(self, network: networks.Tagger, tags: Sequence[str]) -> None:
         """Put it into a network, whose tags are given."""
+
+
+class _Seed:
+    """One seed's training, from its first epoch to its last, whoever computes the epochs."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        seed: int,
+        train: Clips,
+        valid: Clips,
+        about: Mapping[str, Any],
+        device: torch.device,
+        precision: torch.dtype,
+        start: Start | None,
+    ):
+        torch.manual_seed(seed)
+        shape = (about["statistics"], len(train.split.tags), about["sample_rate"], about["window_samples"])
+        network = networks.Tagger(config, *shape).to(device)
+        if start is not None:
+            start.into(network, train.split.tags)
+        generator = torch.Generator(device)
+        if device.type == "cpu":
+            generator.set_state(torch.get_rng_state())  # goes on where the first weights were drawn
+        else:
+            generator.manual_seed(seed)
+        for module in network.modules():
+            if isinstance(module, architectures.Dropout):
+                module.generator = generator
+        self.training = Training(network, _optimizer(network, config), generator=generator)
+        self.config, self.seed, self.device, self.precision = config, seed, device, precision
+        self.train, self.valid = (replace(clips, framing=network.framing) for clips in (train, valid))
+        about = {**about, "device": device.type, "precision": str(precision)}
+        about |= {"start": start.digest} if start is not None else {}
+        self.name = fingerprint(config, seed, self.train, self.valid, about)
+        self.treatment = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
+        self.broken = False
+        self.fronts: tuple[Fronts, Fronts] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no epoch to come."""
+        return self.broken or ended(self.training.history, self.config)
+
+    def begin(self, others: Sequence["_Seed"] = ()) -> None:
+        """Make what the trunk sees, or take another seed's, which is the same where no weights come before it."""
+        network = self.training.network
+        of_its_own = any(True for _ in network.frontend.parameters())  # frozen filters, too, are drawn from the seed
+        shared = [other.fronts for other in others if other.fronts and not of_its_own]
+        scored_in = torch.float32 if network.is_trunk else self.precision
+        self.fronts = (
+            shared[0]
+            if shared
+            else (
+                Fronts(network, self.train, self.device, self.precision),
+                Fronts(network, self.valid, self.device, scored_in),
+            )
+        )
+
+    def epoch(self) -> _Pass:
+        """The pass that comes next."""
+        generator = np.random.default_rng([self.seed, len(self.training.history) + 1])
+        return _Pass(self.config, self.train, self.treatment, generator, self.fronts[0].windows)
+
+    def see(self, in_train: Mapping[str, float], seconds: float) -> dict[str, float] | None:
+        """Score an epoch on the validation clips and keep it: its row of the history; None if its loss is no number.
+
+        Args:
+            in_train: what the pass came to.
+            seconds: that it took.
+        """
+        training, epoch, started = self.training, len(self.training.history) + 1, time.monotonic()
+        self.broken = not math.isfinite(in_train["loss"])
+        if not self.broken:
+            network, valid = training.network, self.valid
+            found = predict(network, valid, self.device, self.fronts[1], self.config["valid_windows"])
+            in_valid = scores(valid.split.labels, found)
+            self.broken = not math.isfinite(in_valid["loss"])
+        if self.broken:
+            return None
+        row = {"seed": self.seed, "epoch": epoch, "learning_rate": learning_rate(self.config, epoch)}
+        row |= {f"train_{key}": value for key, value in in_train.items()}
+        row |= {f"valid_{key}": value for key, value in in_valid.items()}
+        training.history.append(row)
+        if training.is_best(self.config["select"]):
+            training.best = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+            training.best_epoch = epoch
+        training.seconds.append(seconds + time.monotonic() - started)
+        return row
+
+    def seconds_left(self) -> float:
+        """By the look of it, if no patience ends the training."""
+        done = len(self.training.history)
+        return (self.config["epochs"] - done) * float(np.median(self.training.seconds))
+
+    def result(self) -> Training:
+        """The training at its end.
+
+        Raises:
+            Diverged: the loss was not a finite number in its first epoch.
+        """
+        config, training = self.config, self.training
+        if not training.history:
+            raise Diverged(
+                f"seed {self.seed}: the loss was not a finite number in the first epoch; learning_rate"
+                f" {config['learning_rate']} with momentum {config['momentum']} and scaling {config['scaling']} may be"
+                " too much for this front end"
+            )
+        for module in training.network.modules():  # a generator cannot be handed to another process
+            if isinstance(module, architectures.Dropout):
+                module.generator = None
+        training.generator = None
+        return training
+
+
+def _set_up(device: torch.device) -> None:
+    """Make numbers repeat, and a CPU's steps quick."""
+    if device.type == "cpu":
+        processes.keep_memory()
+    else:  # on a CPU all that is used here repeats anyway, and the call takes a second: it imports torch's compiler
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
 
 
 def run(
@@ -499,51 +714,86 @@ def run(
         Diverged: that was in the first epoch.
     """
     device = torch.device(device)
-    if device.type == "cpu":
-        processes.keep_memory()
-    else:  # on a CPU all that is used here repeats anyway, and the call takes a second: it imports torch's compiler
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory that is never read
-    torch.manual_seed(seed)
-    network = networks.Tagger(config, statistics, len(train.split.tags), sample_rate, window_samples).to(device)
-    if start is not None:
-        start.into(network, train.split.tags)
-    optimizer = Optimizer(network.parameters(), config["momentum"], config["optimizer"], config["weight_decay"])
-    training = Training(network, optimizer)
-    train, valid = replace(train, framing=network.framing), replace(valid, framing=network.framing)
+    _set_up(device)
     about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
-    about |= {"device": device.type, "precision": str(precision)}
-    about |= {"start": start.digest} if start is not None else {}
-    name = fingerprint(config, seed, train, valid, about)
+    one = _Seed(config, seed, train, valid, about, device, precision, start)
     if checkpoint is not None:
-        training.restore(Path(checkpoint), name, device)
-    treatment = negatives.Treatment(config["negative_tags"], train.split.tags, train.split.labels)
-    if not ended(training.history, config):
-        of_train = Fronts(network, train, device, precision)
-        of_valid = Fronts(network, valid, device, torch.float32 if network.is_trunk else precision)
-    while not ended(training.history, config):
+        restore(Path(checkpoint), one.name, [one.training], device)
+    if not one.ended:
+        one.begin()
+    while not one.ended:
         started = time.monotonic()
-        epoch = len(training.history) + 1
-        in_train = train_epoch(training, config, seed, train, of_train, treatment)
-        if not math.isfinite(in_train["loss"]):
-            break
-        in_valid = scores(valid.split.labels, predict(network, valid, device, of_valid, config["valid_windows"]))
-        if not math.isfinite(in_valid["loss"]):
-            break
-        row = {"seed": seed, "epoch": epoch, "learning_rate": learning_rate(config, epoch)}
-        row |= {f"train_{key}": value for key, value in in_train.items()}
-        row |= {f"valid_{key}": value for key, value in in_valid.items()}
-        training.history.append(row)
-        if training.is_best(config["select"]):
-            training.best = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-            training.best_epoch = epoch
-        training.seconds.append(time.monotonic() - started)
-        if checkpoint is not None:
-            training.save(Path(checkpoint), name)
-        report(row, (config["epochs"] - epoch) * float(np.median(training.seconds)))
-    if not training.history:
-        raise Diverged(
-            f"seed {seed}: the loss was not a finite number in the first epoch; learning_rate {config['learning_rate']}"
-            f" with momentum {config['momentum']} and scaling {config['scaling']} may be too much for this front end"
+        in_train = train_epoch(one.training, config, one.fronts[0], one.epoch())
+        row = one.see(in_train, time.monotonic() - started)
+        if row is not None:
+            if checkpoint is not None:
+                save(Path(checkpoint), one.name, [one.training])
+            report(row, one.seconds_left())
+    return one.result()
+
+
+def run_stacked(
+    config: Mapping[str, Any],
+    seeds: Sequence[int],
+    train: Clips,
+    valid: Clips,
+    statistics: dict[str, float],
+    sample_rate: int,
+    window_samples: int,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    precision: torch.dtype = torch.float32,
+    report: Callable[[dict[str, float], float], None] = lambda epoch, seconds_left: None,
+    starts: Sequence[Start | None] | None = None,
+) -> list[Training]:
+    """Train networks from several seeds side by side, as one stack: each as ``run`` would, to rounding.
+
+    A seed whose training has ended leaves the stack, the others go on.
+
+    Args:
+        seeds: of each network.
+        checkpoint: one file for all.
+        report: called after each epoch of each seed.
+        starts: what each network begins with.
+
+    The other arguments are those of ``run``, and so are the results, in the order of the seeds.
+
+    Raises:
+        Diverged: the loss of one was not a finite number in its first epoch; the others are trained to their ends then,
+            and kept in the checkpoint.
+        ValueError: networks of this config cannot be stacked.
+    """
+    device = torch.device(device)
+    _set_up(device)
+    about = {"statistics": statistics, "sample_rate": sample_rate, "window_samples": window_samples}
+    every = [
+        _Seed(config, seed, train, valid, about, device, precision, start)
+        for seed, start in zip(seeds, starts or [None] * len(seeds), strict=True)
+    ]
+    if not stacking.stacks(every[0].training.network):
+        raise ValueError(
+            f"networks with frontend {config['frontend']} and network {config['network']} cannot be stacked:"
+            " that takes network trunk behind raw, or behind a front end that does not learn"
         )
-    return training
+    name = hashlib.sha256("\n".join(one.name for one in every).encode()).hexdigest()
+    trainings = [one.training for one in every]
+    if checkpoint is not None:
+        restore(Path(checkpoint), name, trainings, device)
+    for one in every:
+        # one that diverged ended earlier than the others
+        one.broken = not one.ended and len(one.training.history) < max(len(each.history) for each in trainings)
+    for number, one in enumerate(every):
+        if not one.ended:
+            one.begin(every[:number])
+    while now := [one for one in every if not one.ended]:
+        started = time.monotonic()
+        fronts, passes = [one.fronts[0] for one in now], [one.epoch() for one in now]
+        found = train_epoch_stacked([one.training for one in now], config, fronts, passes)
+        seconds = (time.monotonic() - started) / len(now)
+        rows = [(one, one.see(in_train, seconds)) for one, in_train in zip(now, found, strict=True)]
+        if checkpoint is not None:
+            save(Path(checkpoint), name, trainings)
+        for one, row in rows:
+            if row is not None:
+                report(row, one.seconds_left())
+    return [one.result() for one in every]

@@ -36,10 +36,10 @@ wildcard_constraints:
     rate="[0-9]+",
 
 
-# How many jobs may have a GPU at a time: as many as there are, unless the command line says otherwise. With none, jobs
-# ask for none: they must not wait for what never comes.
+# How many jobs may have a GPU at a time: as many as there are, times jobs_per_gpu, unless the command line says otherwise.
+# With none, jobs ask for none: they must not wait for what never comes.
 if "gpu" not in workflow.global_resources:
-    workflow.global_resources["gpu"] = pipeline.gpus()
+    workflow.global_resources["gpu"] = pipeline.gpus() * SETTINGS[""].get("jobs_per_gpu", 1)
 GPU = min(1, workflow.global_resources["gpu"].value)
 
 

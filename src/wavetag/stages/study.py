@@ -37,7 +37,8 @@ def main() -> None:
     split = splits.read(arguments.split, only=[splits.TRAIN, splits.VALID])
     statistics = files.read_json(arguments.statistics)
     shared = plan.config_of({}, settings["defaults"])
-    with devices.lease(devices.available()) as device:
+    jobs, tell = settings.get("jobs_per_gpu", 1), lambda line: say(f"study, worker {arguments.worker}: {line}")
+    with devices.lease(devices.available(), jobs=jobs, tell=tell) as device:
         precision = devices.precision(shared["precision"], device)
         parts = [training.Clips(array, split.only(part)) for part in (splits.TRAIN, splits.VALID)]
         about = {"statistics": statistics, "prepare": settings["prepare"], "device": device.split(":")[0]}

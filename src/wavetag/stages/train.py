@@ -31,27 +31,25 @@ class Job:
 
 def run(job: Job, config: Mapping[str, Any], seed: int, checkpoint: str, report: Callable[..., None]) -> Any:
     """One training on one thread, so that its numbers do not depend on how many threads there are."""
+    from wavetag import fine_tuning, training
+
+    places, placing = _arguments(job, config, checkpoint)
+    return training.run(config, seed, *places, **placing, report=report, start=fine_tuning.start(config, seed))
+
+
+def _arguments(job: Job, config: Mapping[str, Any], checkpoint: str) -> tuple[list[Any], dict[str, Any]]:
+    """What the functions that train take besides a config and its seeds, in order and by name."""
     import torch
 
-    from wavetag import fine_tuning, training
+    from wavetag import training
 
     torch.set_num_threads(1)
     array = clips.open_array(job.clips)
     split = splits.read(job.split, only=[splits.TRAIN, splits.VALID])
-    return training.run(
-        config,
-        seed,
-        training.Clips(array, split.only(splits.TRAIN)),
-        training.Clips(array, split.only(splits.VALID)),
-        job.statistics,
-        config["sample_rate"],
-        params.of_config(job.settings, config),
-        checkpoint=job.checkpoints / checkpoint,
-        device=job.device,
-        precision=getattr(torch, job.precision),
-        report=report,
-        start=fine_tuning.start(config, seed),
-    )
+    parts = [training.Clips(array, split.only(part)) for part in (splits.TRAIN, splits.VALID)]
+    places = [*parts, job.statistics, config["sample_rate"], params.of_config(job.settings, config)]
+    precision = getattr(torch, job.precision)
+    return places, {"checkpoint": job.checkpoints / checkpoint, "device": job.device, "precision": precision}
 
 
 def try_rate(job: Job, rate: float) -> float | None:
@@ -79,15 +77,38 @@ def train(job: Job, seed: int) -> Any:
 
     def report(row: dict[str, float], seconds_left: float) -> None:
         left = seconds_left + after * seconds_left / max(1, job.config["epochs"] - row["epoch"]) * job.config["epochs"]
-        say(
-            f"train {job.name}: seed {seed} ({seeds.index(seed) + 1} of {len(seeds)}),"
-            f" epoch {row['epoch']} of {job.config['epochs']},"
-            f" loss {row['train_loss']:.4f} / {row['valid_loss']:.4f},"
-            f" ROC-AUC {row['train_roc_auc']:.3f} / {row['valid_roc_auc']:.3f} (train / valid),"
-            f" about {int(left // 60)}:{int(left % 60):02d} left"
-        )
+        _say_epoch(job, row, left)
 
     return run(job, job.config, seed, f"seed_{seed}.pt", report)
+
+
+def _say_epoch(job: Job, row: Mapping[str, float], left: float) -> None:
+    seeds, seed = job.config["seeds"], row["seed"]
+    say(
+        f"train {job.name}: seed {seed} ({seeds.index(seed) + 1} of {len(seeds)}),"
+        f" epoch {row['epoch']} of {job.config['epochs']},"
+        f" loss {row['train_loss']:.4f} / {row['valid_loss']:.4f},"
+        f" ROC-AUC {row['train_roc_auc']:.3f} / {row['valid_roc_auc']:.3f} (train / valid),"
+        f" about {int(left // 60)}:{int(left % 60):02d} left"
+    )
+
+
+def as_a_stack(config: Mapping[str, Any], device: str) -> bool:
+    """Whether a config's seeds are trained as one network: where that is wanted, or by itself on a GPU."""
+    if config["stack"] == "auto":
+        return device != "cpu" and len(config["seeds"]) > 1 and params.stacks(config)
+    return config["stack"]
+
+
+def train_stack(job: Job) -> list[Any]:
+    """Train all seeds side by side as one network."""
+    from wavetag import fine_tuning, training
+
+    config, seeds = job.config, job.config["seeds"]
+    places, placing = _arguments(job, config, "seeds.pt")
+    starts = [fine_tuning.start(config, seed) for seed in seeds]
+    report = lambda row, seconds_left: _say_epoch(job, row, seconds_left * len(seeds))  # noqa: E731
+    return training.run_stacked(config, seeds, *places, **placing, report=report, starts=starts)
 
 
 def at_best_rate(job: Job, processes: int) -> tuple[Job, dict[str, float | None]]:
@@ -138,17 +159,19 @@ def train_all(name: str, config: dict[str, Any], settings: dict[str, Any], paths
         say(f"train {name}: {begins}")
         statistics = fine_tuning.statistics(config)
     checkpoints = paths.checkpoints / name
-    with devices.lease(devices.available()) as device:
+    jobs, tell = settings.get("jobs_per_gpu", 1), lambda line: say(f"train {name}: {line}")
+    with devices.lease(devices.available(), jobs=jobs, tell=tell) as device:
         precision = devices.precision(config["precision"], device)
         where = (paths.clips, paths.split, statistics, checkpoints)
         job = Job(name, config, settings, *where, device, precision)
         processes = 1 if device != "cpu" else min(threads(), len(config["seeds"]))
-        dataset = settings["dataset"]["name"]
-        seeds = f"{len(config['seeds'])} seeds, {processes} at a time"
-        say(f"train {name}: {dataset}, on {device} in {precision}, {seeds}")
+        stacked = as_a_stack(config, device)
+        how = "as one network" if stacked else f"{processes} at a time"
+        say(f"train {name}: {settings['dataset']['name']}, in {precision}, {len(config['seeds'])} seeds, {how}")
         job, tried = at_best_rate(job, processes)
         config = job.config
-        trainings = dict(zip(config["seeds"], each(train, job, config["seeds"], processes), strict=True))
+        found = train_stack(job) if stacked else each(train, job, config["seeds"], processes)
+        trainings = dict(zip(config["seeds"], found, strict=True))
     about = {
         "name": name,
         "dataset": {"name": settings["dataset"]["name"]},

@@ -39,7 +39,8 @@ def main() -> None:
         )
 
     checkpoints = arguments.checkpoints / name
-    with devices.lease(devices.available()) as device:
+    jobs, tell = settings.get("jobs_per_gpu", 1), lambda line: say(f"trial {name}: {line}")
+    with devices.lease(devices.available(), jobs=jobs, tell=tell) as device:
         found = search.attempt(
             config,
             settings,
