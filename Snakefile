@@ -78,6 +78,7 @@ onstart:
 
 
 onsuccess:
+    check_results()
     show_results()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from wavetag import pipeline
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "wavetag"
 # These modules carry data, settings and messages between stages; what they carry is itself a dependency.
@@ -83,6 +85,22 @@ def test_each_stage_writes_the_same_files_in_both(dvc_stages, snakemake_jobs):
     assert {address: job["outs"] for address, job in snakemake_jobs.items()} == {
         address: stage["outs"] for address, stage in dvc_stages.items()
     }
+
+
+def test_what_is_held_against_dvcs_record_is_what_dvc_says_that_stages_write(dvc_stages, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings, _ = pipeline.load_settings()
+    stages = pipeline.load_stages(settings)
+    for root in settings:
+        written = {
+            f"{root}dvc.yaml:{name}" if root else name: paths
+            for name, paths in pipeline.outs(settings[root], stages[root]).items()
+        }
+        assert {address: set(paths) for address, paths in written.items()} == {
+            address: stage["outs"]
+            for address, stage in dvc_stages.items()
+            if address.rpartition(":")[0] == (f"{root}dvc.yaml" if root else "")
+        }
 
 
 def test_each_stage_reads_the_same_files_in_both(dvc_stages, snakemake_jobs):

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from wavetag.commands import export, release, serve, tag
+from wavetag.commands import check, export, release, serve, tag
 from wavetag.stages import status
 
 MADE_BY = "`snakemake --cores 4 all` (or `make all`) makes it"
@@ -247,6 +247,7 @@ def _sentence(text: str) -> str:
 
 
 SUBCOMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
+    "check": check.options,
     "describe": describe,
     "export": export.options,
     "findings": findings,

@@ -10,13 +10,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from wavetag import files, findings, params, search, sources
+from wavetag import files, findings, integrity, params, search, sources
 
 SNAPSHOTS = ".params"
 CODE = "data/code"
@@ -240,6 +241,66 @@ def stage_settings(stage: Mapping[str, Any], settings: Mapping[str, Any], item: 
     return values
 
 
+def outs(settings: Mapping[str, Any], stages: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the stages of a dvc.yaml write: stage as dvc.lock names it -> paths. What cannot be resolved is left out.
+
+    Args:
+        settings: of the pipeline or of a suite.
+        stages: of its dvc.yaml.
+    """
+    found = {}
+    for name, stage in stages.items():
+        for item, values in _repeated(stage, settings):
+            written = chain(*(stage.get("do", stage).get(of, ()) for of in ("outs", "metrics", "plots")))
+            paths = [next(iter(entry)) if isinstance(entry, Mapping) else entry for entry in written]
+            resolved = [re.sub(r"\$\{([\w.]+)\}", partial(_value, {**settings, **values}), path) for path in paths]
+            found[f"{name}@{item}" if item else name] = [path for path in resolved if "$" not in path]
+    return found
+
+
+def _repeated(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each time that a stage is repeated: how its name ends, and the values that this stands for."""
+    if "matrix" in stage:
+        listed = [
+            settings_at(settings, values[2:-1]) if isinstance(values, str) else values
+            for values in stage["matrix"].values()
+        ]
+        for values in product(*(each or () for each in listed)):
+            yield "-".join(map(str, values)), {"item": dict(zip(stage["matrix"], values, strict=True))}
+        return
+    for item in _items(stage, settings):
+        of_item = settings["experiments"].get(item, item) if stage.get("foreach") == "${experiments}" else item
+        yield item, {"key": item, "item": of_item}
+
+
+def settings_at(settings: Mapping[str, Any], name: str) -> Any:
+    """The setting of a name with dots in it; None where there is none."""
+    value: Any = settings
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _value(settings: Mapping[str, Any], template: re.Match[str]) -> str:
+    value = settings_at(settings, template[1])
+    return template[0] if value is None else str(value)
+
+
+def check_files(
+    all_settings: Mapping[str, Any], stages: Mapping[str, Any], read_all: bool = False
+) -> integrity.Found:
+    """Let what was damaged, or made from what has changed since, look old to Snakemake, and tell of what was damaged.
+
+    Raises:
+        integrity.IntegrityError: a dvc.lock is damaged beyond repair.
+    """
+    written = {root: outs(all_settings[root], of_root) for root, of_root in stages.items()}
+    found = integrity.check(written, read_all=read_all)
+    for line in found.lines:
+        print(line, file=sys.stderr)
+    return found
+
+
 def snapshot(stage: str, item: str = "", root: str = "") -> str:
     """Path of the small file with the settings that a stage depends on."""
     return f"{SNAPSHOTS}/{root}{stage}{'_' if item else ''}{item}.json"
@@ -254,8 +315,11 @@ def write_snapshots(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) 
         for name, stage in of_root.items():
             for item in _items(stage, all_settings[root]):
                 values = stage_settings(stage, all_settings[root], item)
-                _write_if_changed(snapshot(name, item, root), json.dumps(values, indent=2, sort_keys=True))
-    _write_if_changed(source_listing(all_settings[""]), _listing(all_settings[""]["dataset"]))
+                written = outs(all_settings[root], {name: stage}).get(f"{name}@{item}" if item else name, ())
+                text = json.dumps(values, indent=2, sort_keys=True)
+                _write_if_changed(snapshot(name, item, root), text, written)
+    written = outs(all_settings[""], stages[""]).get("acquire", ())
+    _write_if_changed(source_listing(all_settings[""]), _listing(all_settings[""]["dataset"]), written)
 
 
 def _items(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
@@ -272,8 +336,10 @@ def _items(stage: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     return [str(item) for item in items[stage["foreach"]]]
 
 
-def _write_if_changed(path: str, text: str) -> None:
-    if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
+def _write_if_changed(path: str, text: str, dependents: Iterable[str]) -> None:
+    """Write a file that others depend on, if it is to change. They look old then, whatever the clock says now."""
+    if not Path(path).is_file() or Path(path).read_bytes() != text.encode():
+        integrity.make_old(dependents)
         files.write_text(path, text)
 
 

@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from wavetag import findings as answers
+from wavetag import integrity
 from wavetag import params as settings_file
 from wavetag import pipeline
 
@@ -21,6 +22,12 @@ if config != SETTINGS[""]:
         " `dvc exp run -S experiments.NAME.KEY=VALUE`, instead of --config"
     )
 STAGES = pipeline.load_stages(SETTINGS)
+if workflow.is_main_process:  # a job on another machine is a Snakemake too
+    try:
+        integrity.tidy()
+        FOUND = pipeline.check_files(SETTINGS, STAGES)
+    except (integrity.IntegrityError, OSError) as error:
+        raise WorkflowError(str(error))
 pipeline.write_snapshots(SETTINGS, STAGES)
 pipeline.write_code()
 
@@ -140,6 +147,13 @@ def suite(name):
         return [*networks_of(root), f"{root}metrics/findings", f"{root}data/published.txt"]
 
     return of_suite
+
+
+def check_results():
+    """Refuse to call a run well ended while which a file was damaged that it made or read."""
+    since = pipeline.check_files(SETTINGS, STAGES).damaged.keys() - FOUND.damaged.keys()
+    if since:
+        raise WorkflowError(f"damaged while this ran: {', '.join(sorted(since))}. Run the same command again.")
 
 
 def show_results():
