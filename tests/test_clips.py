@@ -303,12 +303,22 @@ def test_another_file_of_the_same_size_and_time_is_decoded_again(dataset, tmp_pa
     assert np.array_equal(array[0, :500], audio.decode(path, RATE))
 
 
+def change_byte(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
 DAMAGES = {
     "array cut short": lambda journal, partial: os.truncate(partial, partial.stat().st_size - 2),
     "array emptied": lambda journal, partial: os.truncate(partial, 0),
     "array's header overwritten": lambda journal, partial: partial.open("rb+").write(bytes(64)),
     "journal not text": lambda journal, partial: journal.open("ab").write(b"\xff\xfe\n"),
     "journal with another line": lambda journal, partial: journal.open("a").write('{"state": 1}\n[]\n7\n'),
+    "one bit of a sample": lambda journal, partial: change_byte(partial, partial.stat().st_size // 6),
+    "one digit of a level": lambda journal, partial: change_byte(
+        journal, journal.read_bytes().rindex(b']], "sums') - 1
+    ),
     "journal of fewer clips": lambda journal, partial: journal.write_text(
         re.sub(r'"outcomes": .*', '"outcomes": []}', journal.read_text())
     ),

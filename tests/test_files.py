@@ -142,3 +142,18 @@ def test_a_folder_whose_writing_fails_stays_as_it_was(tmp_path):
         raise KeyboardInterrupt
     assert [path.name for path in folder.iterdir()] == ["old.txt"]
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_sealed_bytes_are_read_back_and_refused_by_name_if_one_bit_is_another(tmp_path):
+    path = tmp_path / "state"
+    files.write_sealed(path, b"content")
+    assert files.read_sealed(path) == b"content"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="state: damaged"):
+            files.read_sealed(path)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="state: damaged"):
+            files.read_sealed(path)

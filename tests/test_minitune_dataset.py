@@ -263,3 +263,19 @@ def test_a_killed_command_leaves_no_half_dataset_and_goes_on(humming, tmp_path, 
     assert seen[0] >= 3
     assert contents(tmp_path / "music") == contents(generate(tmp_path / "whole", 32, 5))
     assert {path.name for path in tmp_path.iterdir()} == {"music", "whole"}
+
+
+@pytest.mark.parametrize("damaged", ["0/*.mp3", ".facts/*.json"])
+@pytest.mark.parametrize("how", ["a bit", "cut short", "emptied"])
+def test_a_clip_that_was_damaged_after_a_stop_is_made_again(humming, tmp_path, damaged, how):
+    def stop(done, total):
+        if done >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path / "music", 32, 5, 1, progress=stop)
+    path = sorted((tmp_path / ".music.partial").glob(damaged))[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"a bit": content, "cut short": content[:-9], "emptied": b""}[how])
+    assert contents(generate(tmp_path / "music", 32, 5)) == contents(generate(tmp_path / "whole", 32, 5))

@@ -1,7 +1,6 @@
 """Training: the same numbers again, stopped or not, from the training clips alone, and the epoch that is kept."""
 
 import errno
-import hashlib
 import io
 import os
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from conftest import DEFAULTS
-from wavetag import frontends, networks, scaling, scoring, splits, training
+from wavetag import files, frontends, networks, scaling, scoring, splits, training
 
 CONFIG = DEFAULTS | {"filters": 8, "learning_rate": 0.02, "momentum": 0.9, "epochs": 3, "select": "loss"}
 torch.set_num_threads(1)
@@ -141,10 +140,11 @@ def empty(path):
 def replace_by_weights_alone(path):
     content = io.BytesIO()
     torch.save({"classifier.weight": torch.zeros(3)}, content)
-    path.write_bytes(hashlib.sha256(content.getvalue()).hexdigest().encode() + b"\n" + content.getvalue())
+    files.write_sealed(path, content.getvalue())
 
 
 def flip_a_bit_of_a_weight(path):
+    """Of which torch would not say a word."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -181,15 +181,27 @@ def _start_worker(parent: int) -> None:
 
 
 def _is_made(partial: Path, clip: Clip) -> bool:
-    return (partial / _FACTS / f"{clip.clip_id}.json").is_file() and (partial / clip.path).is_file()
+    """Whether an earlier run made the clip, and it is still what that run wrote."""
+    try:
+        made = json.loads((partial / _FACTS / f"{clip.clip_id}.json").read_bytes())
+        whole = made["sum"] == _sum(made["facts"], (partial / clip.path).read_bytes())
+        return whole and isinstance(Facts(**made["facts"]), Facts)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return False
+
+
+def _sum(facts: dict, mp3: bytes) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + mp3).hexdigest()
 
 
 def _make_clip(partial: Path, clip: Clip) -> None:
     """Render, encode and write one clip; its facts are written last, so they say that it is whole."""
     try:
         samples, facts = render_clip(clip.song, clip.section)
-        _write(partial / clip.path, encode_mp3(samples))
-        _write(partial / _FACTS / f"{clip.clip_id}.json", json.dumps(asdict(facts)).encode())
+        mp3, described = encode_mp3(samples), json.loads(json.dumps(asdict(facts)))
+        _write(partial / clip.path, mp3)
+        made = {"facts": described, "sum": _sum(described, mp3)}
+        _write(partial / _FACTS / f"{clip.clip_id}.json", json.dumps(made).encode())
     except OSError:
         raise
     except Exception as error:
@@ -219,7 +231,8 @@ def encode_mp3(samples: np.ndarray) -> bytes:
 
 
 def _write_tables(partial: Path, rows: list[Clip], seed: int) -> None:
-    known = [Facts(**json.loads((partial / _FACTS / f"{clip.clip_id}.json").read_text())) for clip in rows]
+    made = [json.loads((partial / _FACTS / f"{clip.clip_id}.json").read_text()) for clip in rows]
+    known = [Facts(**one["facts"]) for one in made]
     probabilities = [tag_probabilities(facts) for facts in known]
     drawn = [draw_tags(p, seed, clip.clip_id) for p, clip in zip(probabilities, rows, strict=True)]
     tag_columns = ("clip_id", *TAGS, "mp3_path")

@@ -1,6 +1,7 @@
 """Files and folders that are either whole or not there: written under a temporary name, then renamed."""
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -86,6 +87,21 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays as .npz: the same arrays always give the same bytes."""
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def write_sealed(path: str | Path, content: bytes | memoryview) -> None:
+    """Write bytes and their SHA-256 sum behind them, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(b"".join([content, hashlib.sha256(content).digest()]))
+
+
+def read_sealed(path: str | Path) -> bytes:
+    """Read what ``write_sealed`` wrote. Raises ``ValueError`` that names the file if one bit of it is another."""
+    content = Path(path).read_bytes()
+    length = len(content) - hashlib.sha256().digest_size
+    if length < 0 or hashlib.sha256(content[:length]).digest() != content[length:]:
+        raise ValueError(f"{path}: damaged: its sum is not that of its content")
+    return content[:length]
 
 
 def read_json(path: str | Path) -> Any:

@@ -286,9 +286,7 @@ def _value(settings: Mapping[str, Any], template: re.Match[str]) -> str:
     return template[0] if value is None else str(value)
 
 
-def check_files(
-    all_settings: Mapping[str, Any], stages: Mapping[str, Any], read_all: bool = False
-) -> integrity.Found:
+def check_files(all_settings: Mapping[str, Any], stages: Mapping[str, Any], read_all: bool = False) -> integrity.Found:
     """Let what was damaged, or made from what has changed since, look old to Snakemake, and tell of what was damaged.
 
     Raises:

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
@@ -47,30 +48,31 @@ class _Decoder:
         state = _state_of(self.folder, name)
         # by its name alone: a clip may be a link to where the user keeps it
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            outcomes = self._missing(clips, "the path leaves the dataset's folder")
+            written = self._missing(clips, "the path leaves the dataset's folder")
         elif state is None:
-            outcomes = self._missing(clips, "no such file")
+            written = self._missing(clips, "no such file")
         else:
-            outcomes = list(self._decode(self.folder / name, clips))
-        return {"file": name, "state": state, "outcomes": outcomes}
+            written = self._decode(self.folder / name, clips)
+        outcomes, sums = map(list, zip(*written, strict=True))
+        return {"file": name, "state": state, "outcomes": outcomes, "sums": sums}
 
-    def _decode(self, file: Path, clips: list[tuple[int, str]]) -> Iterator[list[Any]]:
+    def _decode(self, file: Path, clips: list[tuple[int, str]]) -> Iterator[tuple[list[Any], int]]:
         segments = [layout.file_and_segment(path)[1] for _, path in clips]
         decoded = audio.decode_segments(file, self.sample_rate, segments, self.clip_samples)
         for (row, _), samples in zip(clips, decoded, strict=True):
             if isinstance(samples, audio.AudioError):
-                self._write(row, np.empty(0, np.int16))  # an earlier run may have left samples there
-                yield _not_ok(UNDECODABLE, " ".join(str(samples).split()))
+                # an earlier run may have left samples there
+                yield _not_ok(UNDECODABLE, " ".join(str(samples).split())), self._write(row, np.empty(0, np.int16))
                 continue
-            self._write(row, samples)
-            yield [len(samples), OK, "", int(samples.min()), int(samples.max()), round(rms_dbfs(samples), 2)]
+            outcome = [len(samples), OK, "", int(samples.min()), int(samples.max()), round(rms_dbfs(samples), 2)]
+            yield outcome, self._write(row, samples)
 
-    def _missing(self, clips: list[tuple[int, str]], reason: str) -> list[list[Any]]:
+    def _missing(self, clips: list[tuple[int, str]], reason: str) -> Iterator[tuple[list[Any], int]]:
         for row, _ in clips:
-            self._write(row, np.empty(0, np.int16))
-        return [_not_ok(MISSING, reason)] * len(clips)
+            yield _not_ok(MISSING, reason), self._write(row, np.empty(0, np.int16))
 
-    def _write(self, row: int, samples: np.ndarray) -> None:
+    def _write(self, row: int, samples: np.ndarray) -> int:
+        """Write a row, padded with zeros; its sum."""
         # pwrite, not a memory map: a full disk is then an error that can be told, not a dead process
         padding = bytes((self.clip_samples - len(samples)) * samples.itemsize)
         size = samples.nbytes + len(padding)
@@ -78,6 +80,7 @@ class _Decoder:
             written = os.pwritev(file.fileno(), [samples, padding], self.data_start + row * size)
         if written != size:
             raise OSError(f"{self.array}: only {written} of {size} bytes could be written")
+        return zlib.crc32(padding, zlib.crc32(samples))
 
 
 def rms_dbfs(samples: np.ndarray) -> float:
@@ -111,12 +114,14 @@ class _Journal:
     """What is decoded already, on disk, so that a run that was stopped goes on where it was.
 
     A line a file, after a first line with what the array is to be. Lines are written after the samples that they speak
-    of have reached the disk; a line that is not whole is passed over.
+    of have reached the disk. A line that is not whole is passed over, and so is one that is damaged or whose samples
+    are: it ends with its own sum and holds that of each row.
     """
 
-    def __init__(self, path: Path, array: Path, wanted: Mapping[str, Any], header: bytes, size: int):
+    def __init__(self, path: Path, array: Path, wanted: Mapping[str, Any], header: bytes, row_size: int, rows: int):
         self.path, self.array, self.wanted = path, array, json.dumps(wanted)
-        self.header, self.size = header, size  # of the array's file, in bytes
+        self.header, self.row_size = header, row_size
+        self.size = len(header) + rows * row_size  # of the array's file, in bytes
         self.waiting: list[str] = []
         self.written = time.monotonic()
 
@@ -129,13 +134,17 @@ class _Journal:
             return {}
         known = {}
         for line in lines:
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(entry, dict) and {"file", "state", "outcomes"} <= entry.keys():
+            text, _, seal = line.rpartition("\t")
+            if text and seal == _seal(text):
+                entry = json.loads(text)
                 known[entry["file"]] = entry
         return known
+
+    def holds(self, rows: Sequence[int], entry: Mapping[str, Any]) -> bool:
+        """Whether the array's rows are what an entry says."""
+        with self.array.open("rb") as file:
+            places = [len(self.header) + row * self.row_size for row in rows]
+            return [zlib.crc32(os.pread(file.fileno(), self.row_size, place)) for place in places] == entry["sums"]
 
     def _has_array(self) -> bool:
         if not self.array.is_file() or self.array.stat().st_size != self.size:
@@ -147,7 +156,8 @@ class _Journal:
         files.write_text(self.path, self.wanted + "\n")
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        self.waiting.append(json.dumps(entry) + "\n")
+        text = json.dumps(entry)
+        self.waiting.append(f"{text}\t{_seal(text)}\n")
         if time.monotonic() - self.written > SYNC_SECONDS:
             self.write()
 
@@ -161,6 +171,10 @@ class _Journal:
             file.flush()
             os.fsync(file.fileno())
         self.waiting, self.written = [], time.monotonic()
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(texts: Iterable[str]) -> str:
@@ -217,18 +231,21 @@ def prepare(
     tasks = _tasks(manifest)
     partial, journal_path = (array_path.with_name(f".{array_path.name}.{end}") for end in ("partial", "journal"))
     header = _header(len(manifest), clip_samples)
-    size = len(header) + len(manifest) * clip_samples * np.dtype(np.int16).itemsize
-    journal = _Journal(journal_path, partial, _wanted(manifest, sample_rate, clip_samples), header, size)
-    known, counts = journal.read(), {name: len(clips) for name, clips in tasks}
+    row_size = clip_samples * np.dtype(np.int16).itemsize
+    wanted = _wanted(manifest, sample_rate, clip_samples)
+    journal = _Journal(journal_path, partial, wanted, header, row_size, len(manifest))
+    known, rows_of = journal.read(), {name: [row for row, _ in clips] for name, clips in tasks}
     entries = {
         name: entry
         for name, entry in known.items()
-        if len(entry["outcomes"]) == counts.get(name) and entry["state"] == _state_of(folder, name)
+        if len(entry["sums"]) == len(rows_of.get(name, ()))
+        and entry["state"] == _state_of(folder, name)
+        and journal.holds(rows_of[name], entry)
     }
     if not entries:
         array_path.parent.mkdir(parents=True, exist_ok=True)
         journal_path.unlink(missing_ok=True)
-        _allocate(partial, header, size)
+        _allocate(partial, header, journal.size)
         journal.begin()
     waiting = [task for task in tasks if task[0] not in entries]
     done = sum(len(entry["outcomes"]) for entry in entries.values())

@@ -320,12 +320,10 @@ class Training:
 
 
 def save(path: Path, fingerprint: str, trainings: Sequence[Training]) -> None:
-    """Write the state of trainings, whole or not at all, behind the SHA-256 sum of what is written."""
+    """Write the state of trainings, whole or not at all."""
     content = io.BytesIO()  # torch itself would tell of a full disk in words that nobody understands
     torch.save({"fingerprint": fingerprint, "trainings": [training.state() for training in trainings]}, content)
-    written = content.getbuffer()
-    with files.written_whole(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(written).hexdigest().encode() + b"\n" + written)
+    files.write_sealed(path, content.getbuffer())
 
 
 def restore(path: Path, fingerprint: str, trainings: Sequence[Training], device: torch.device) -> bool:
@@ -333,10 +331,7 @@ def restore(path: Path, fingerprint: str, trainings: Sequence[Training], device:
     if not path.is_file():
         return False
     try:
-        digest, _, content = path.read_bytes().partition(b"\n")
-        if hashlib.sha256(content).hexdigest().encode() != digest:
-            raise ValueError("another SHA-256 sum")
-        found = torch.load(io.BytesIO(content), weights_only=True, map_location=device)
+        found = torch.load(io.BytesIO(files.read_sealed(path)), weights_only=True, map_location=device)
         if found["fingerprint"] != fingerprint:
             return False
         states = found["trainings"]
