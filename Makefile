@@ -43,8 +43,10 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# A run that was killed leaves Snakemake's lock behind.
+# A run that was killed leaves Snakemake's lock behind. Another clone's run is none of this one's.
 define unlock
-if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ] && ! pgrep -f "$(BIN)/snakemake" >/dev/null; then \
-  $(BIN)/snakemake --unlock --quiet >/dev/null 2>&1 || true; fi
+if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then \
+  for process in $$(pgrep -f bin/snakemake); do \
+    if [ "$$(readlink /proc/$$process/cwd)" = "$$(pwd -P)" ]; then running=yes; fi; done; \
+  if [ -z "$$running" ]; then $(BIN)/snakemake --unlock --quiet >/dev/null 2>&1 || true; fi; fi
 endef

@@ -40,6 +40,35 @@ def test_workers_end_when_who_started_them_is_killed(tmp_path: Path, start: str)
     assert not alive
 
 
+STAGE = r"""
+import os, subprocess, sys, time
+
+if sys.argv[1:]:
+    from wavetag.processes import end_with_starter
+
+    end_with_starter()
+    os.write(1, f"{os.getpid()}\n".encode())
+else:
+    subprocess.Popen([sys.executable, __file__, "stage"])
+time.sleep(600)
+"""
+
+
+def test_a_stage_ends_when_who_started_it_is_killed(tmp_path: Path):
+    program = tmp_path / "program.py"
+    program.write_text(STAGE)
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as starter:
+        try:
+            stage = psutil.Process(int(starter.stdout.readline()))
+            assert stage.is_running() and stage.ppid() == starter.pid
+        finally:
+            starter.kill()
+    _, alive = psutil.wait_procs([stage], timeout=10)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
 def test_workers_give_results_in_order():
     from wavetag.processes import pool
 

@@ -6,6 +6,7 @@ is the project's own.
 
 import gc
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(SOURCE))
     if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
         sys.exit(f"usage: python workflow/stage.py STAGE [ARGUMENTS]; the stages are {', '.join(STAGES)}")
+    if "DVC_STAGE" in os.environ:
+        from wavetag.processes import end_with_starter
+
+        end_with_starter()
     stage = sys.argv.pop(1)
     try:
         module = importlib.import_module(f"wavetag.stages.{stage}")

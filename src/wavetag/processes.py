@@ -27,6 +27,20 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+def end_with_starter() -> None:
+    """End this process as soon as the one that started it has, killed or not (on Linux; elsewhere it goes on).
+
+    A stage that outlived its DVC would go on writing what the next run's DVC has already begun to write.
+    """
+    library = ctypes.util.find_library("c")
+    prctl = getattr(ctypes.CDLL(library), "prctl", None) if library else None
+    if prctl is not None:
+        starter, set_signal_of_parents_death = os.getppid(), 1  # PR_SET_PDEATHSIG of prctl.h
+        prctl(set_signal_of_parents_death, signal.SIGKILL)
+        if os.getppid() != starter:
+            os._exit(1)
+
+
 def pool(
     processes: int, start: str = "fork", initializer: Callable[..., None] | None = None, arguments: Sequence[Any] = ()
 ) -> ProcessPoolExecutor:
