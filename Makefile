@@ -45,7 +45,7 @@ format: setup
 
 # A run that was killed leaves Snakemake's lock behind. Another clone's run is none of this one's.
 define unlock
-if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then \
+if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then running=; \
   for process in $$(pgrep -f bin/snakemake); do \
     if [ "$$(readlink /proc/$$process/cwd)" = "$$(pwd -P)" ]; then running=yes; fi; done; \
   if [ -z "$$running" ]; then $(BIN)/snakemake --unlock --quiet >/dev/null 2>&1 || true; fi; fi

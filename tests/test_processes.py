@@ -42,22 +42,22 @@ def test_workers_end_when_who_started_them_is_killed(tmp_path: Path, start: str)
 
 STAGE = r"""
 import os, subprocess, sys, time
+from wavetag import processes
 
-if sys.argv[1:]:
-    from wavetag.processes import end_with_starter
-
-    end_with_starter()
+if sys.argv[2:]:
+    processes.end_with_starter() if sys.argv[1] == "starter" else processes.end_with(int(sys.argv[2]))
     os.write(1, f"{os.getpid()}\n".encode())
 else:
-    subprocess.Popen([sys.executable, __file__, "stage"])
+    subprocess.Popen([sys.executable, __file__, sys.argv[1], str(os.getpid())])
 time.sleep(600)
 """
 
 
-def test_a_stage_ends_when_who_started_it_is_killed(tmp_path: Path):
+@pytest.mark.parametrize("whom", ["starter", "scheduler"])
+def test_a_stage_ends_when_who_started_or_scheduled_it_is_killed(tmp_path: Path, whom: str):
     program = tmp_path / "program.py"
     program.write_text(STAGE)
-    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as starter:
+    with subprocess.Popen([sys.executable, str(program), whom], stdout=subprocess.PIPE, text=True) as starter:
         try:
             stage = psutil.Process(int(starter.stdout.readline()))
             assert stage.is_running() and stage.ppid() == starter.pid

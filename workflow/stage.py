@@ -24,9 +24,11 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
         sys.exit(f"usage: python workflow/stage.py STAGE [ARGUMENTS]; the stages are {', '.join(STAGES)}")
     if "DVC_STAGE" in os.environ:
-        from wavetag.processes import end_with_starter
+        from wavetag import processes
 
-        end_with_starter()
+        processes.end_with_starter()
+        if processes.SNAKEMAKE in os.environ:
+            processes.end_with(int(os.environ[processes.SNAKEMAKE]))
     stage = sys.argv.pop(1)
     try:
         module = importlib.import_module(f"wavetag.stages.{stage}")

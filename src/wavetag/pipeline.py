@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from wavetag import files, findings, integrity, params, search, sources
+from wavetag import files, findings, integrity, params, processes, search, sources
 
 SNAPSHOTS = ".params"
 CODE = "data/code"
@@ -28,9 +28,11 @@ ENDS = ("findings", "publish")  # stages that every suite has, beside those that
 def set_environment() -> None:
     """Let `dvc` and `python` be those beside the Python that runs this, in an activated environment or not.
 
-    DVC keeps a cache of its own under /var/tmp; where that is not writable it goes into the repository.
+    Stages learn which Snakemake they are to end with. DVC keeps a cache of its own under /var/tmp; where that is not
+    writable it goes into the repository.
     """
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ[processes.SNAKEMAKE] = str(os.getpid())
     if not os.access("/var/tmp", os.W_OK):
         os.environ.setdefault("DVC_SITE_CACHE_DIR", str(Path(".dvc/tmp/site").resolve()))
 

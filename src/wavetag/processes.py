@@ -4,12 +4,15 @@ import ctypes
 import ctypes.util
 import multiprocessing
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
 from typing import Any
+
+SNAKEMAKE = "WAVETAG_SNAKEMAKE"  # environment variable: the process that scheduled this one
 
 
 def _begin(initializer: Callable[..., None] | None = None, *arguments: Any) -> None:
@@ -39,6 +42,22 @@ def end_with_starter() -> None:
         prctl(set_signal_of_parents_death, signal.SIGKILL)
         if os.getppid() != starter:
             os._exit(1)
+
+
+def end_with(process: int) -> None:
+    """End this process as soon as another has, which need not be its parent (on Linux; elsewhere it goes on)."""
+    try:
+        handle = os.pidfd_open(process)
+    except ProcessLookupError:
+        os._exit(1)
+    except (AttributeError, OSError):
+        return
+
+    def watch() -> None:
+        select.select([handle], [], [])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def pool(

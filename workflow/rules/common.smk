@@ -23,13 +23,13 @@ if config != SETTINGS[""]:
     )
 STAGES = pipeline.load_stages(SETTINGS)
 if workflow.is_main_process:  # a job on another machine is a Snakemake too
+    pipeline.write_code()
     try:
         integrity.tidy()
         FOUND = pipeline.check_files(SETTINGS, STAGES)
     except (integrity.IntegrityError, OSError) as error:
         raise WorkflowError(str(error))
 pipeline.write_snapshots(SETTINGS, STAGES)
-pipeline.write_code()
 
 DATASET = f"data/raw/{SETTINGS['']['dataset']['name']}"
 RATES = SETTINGS[""]["prepare"]["sample_rates"]
