@@ -88,20 +88,24 @@ class Sums:
                     yield file
 
     def read(self, paths: Iterable[str | Path]) -> None:
-        """Take the sums of many files, side by side."""
+        """Take the sums of many files; those that are to be read, side by side."""
         wanted = [str(file) for path in paths for file in self.files(Path(path)) if file.is_file()]
+        unread = [path for path in wanted if self._known(path, _state(path)) is None]
         with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as pool:
-            list(pool.map(self._of_file, wanted))
+            list(pool.map(self._of_file, unread))
 
     def _of_file(self, path: str) -> str:
-        status = Path(path).stat()
-        state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        entry = self.fresh.get(path) or self.known.get(path)
-        if not (isinstance(entry, list) and len(entry) == 5 and entry[:4] == state):
+        state = _state(path)
+        digest = self._known(path, state)
+        if digest is None:
             with Path(path).open("rb") as file:
-                entry = [*state, hashlib.file_digest(file, _new_md5).hexdigest()]
-        self.fresh[path] = entry
-        return entry[4]
+                digest = hashlib.file_digest(file, _new_md5).hexdigest()
+        self.fresh[path] = [*state, digest]
+        return digest
+
+    def _known(self, path: str, state: list[int]) -> str | None:
+        entry = self.fresh.get(path) or self.known.get(path)
+        return entry[4] if isinstance(entry, list) and len(entry) == 5 and entry[:4] == state else None
 
     def forget(self, path: str | Path) -> None:
         """No file of this name any more."""
@@ -112,6 +116,11 @@ class Sums:
         """Keep them for the next time: of what was asked for now."""
         if self.fresh != self.known:
             files.write_text(self.path, json.dumps(self.fresh))
+
+
+def _state(path: str) -> list[int]:
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _new_md5() -> Any:
@@ -233,6 +242,18 @@ def check(outs: Mapping[str, Mapping[str, Sequence[str]]], told: Told = _tell, r
             sums.forget(path)
             found.objects.append(str(path))
     current = {path: sums.of(path) for path in present}
+    above = {str(folder) for path in present for folder in Path(path).parents}
+    also: dict[str, str | None] = {}  # what stages read that is in, or holds, what others write
+
+    def now(dep: str) -> str | None:
+        """The sum of what a stage read, if stages wrote it; of anything else DVC or Snakemake will see to."""
+        if dep in current:
+            return current[dep]
+        if dep not in also:
+            written_by_stages = dep in above or any(str(folder) in current for folder in Path(dep).parents)
+            also[dep] = sums.of(dep) if written_by_stages else None
+        return also[dep]
+
     for root, stages in outs.items():
         for name, paths in stages.items():
             here = [path for path in paths if path in present]
@@ -241,36 +262,18 @@ def check(outs: Mapping[str, Mapping[str, Sequence[str]]], told: Told = _tell, r
             recorded = records[root].get(name, {"deps": {}, "outs": {}})
             others = [path for path in here if current[path] != recorded["outs"].get(path)]
             found.damaged |= {path: name for path in others if path in recorded["outs"]}
-            if others or _made_from_others(recorded["deps"], current, sums):
+            if others or any(now(dep) not in (None, known) for dep, known in recorded["deps"].items()):
                 found.old.append(name)
                 make_old(here)
     sums.save()
     return found
 
 
-def _made_from_others(deps: Mapping[str, str], current: Mapping[str, str | None], sums: Sums) -> bool:
-    """Whether what stages wrote, of all that a stage read, is no longer what it read."""
-    for path, recorded in deps.items():
-        if path in current:
-            now = current[path]
-        elif any(_within(path, out) or _within(out, path) for out in current):
-            now = sums.of(path)
-        else:
-            continue  # not written by a stage, or not there: DVC or Snakemake will see to it
-        if now is not None and now != recorded:
-            return True
-    return False
-
-
-def _within(path: str, folder: str) -> bool:
-    return path.startswith(f"{folder}/")
-
-
 def make_old(paths: Iterable[str]) -> None:
     """Let Snakemake take files and folders that are there for older than all that they depend on."""
     for path in paths:
         for carrier in (Path(path), Path(path) / TIMESTAMP):
-            if carrier.exists():
+            if carrier.exists() and carrier.stat().st_mtime != LONG_AGO:
                 os.utime(carrier, (LONG_AGO, LONG_AGO))
 
 
