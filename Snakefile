@@ -79,9 +79,11 @@ onstart:
 
 onsuccess:
     check_results()
+    adoption.remember(OUTS)
     show_results()
 
 
 onerror:
+    adoption.remember(OUTS)
     print("A stage failed. Its own message stands above and in its file under logs/.")
     print("Nothing that was finished is lost: the same command goes on from there.")

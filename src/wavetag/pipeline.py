@@ -288,14 +288,18 @@ def _value(settings: Mapping[str, Any], template: re.Match[str]) -> str:
     return template[0] if value is None else str(value)
 
 
+def all_outs(all_settings: Mapping[str, Any], stages: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """What the stages of each root write, see ``outs``."""
+    return {root: outs(all_settings[root], of_root) for root, of_root in stages.items()}
+
+
 def check_files(all_settings: Mapping[str, Any], stages: Mapping[str, Any], read_all: bool = False) -> integrity.Found:
     """Let what was damaged, or made from what has changed since, look old to Snakemake, and tell of what was damaged.
 
     Raises:
         integrity.IntegrityError: a dvc.lock is damaged beyond repair.
     """
-    written = {root: outs(all_settings[root], of_root) for root, of_root in stages.items()}
-    found = integrity.check(written, read_all=read_all)
+    found = integrity.check(all_outs(all_settings, stages), read_all=read_all)
     found.damaged.pop(CODE, None)  # just written anew (`write_code`), if DVC knows of another
     for line in found.lines:
         print(line, file=sys.stderr)

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from wavetag import findings as answers
-from wavetag import integrity
+from wavetag import adoption, integrity
 from wavetag import params as settings_file
 from wavetag import pipeline
 
@@ -30,6 +30,9 @@ if workflow.is_main_process:  # a job on another machine is a Snakemake too
     except (integrity.IntegrityError, OSError) as error:
         raise WorkflowError(str(error))
 pipeline.write_snapshots(SETTINGS, STAGES)
+OUTS = pipeline.all_outs(SETTINGS, STAGES)
+if workflow.is_main_process:
+    adoption.adopt(OUTS, missing=["data/raw", "data/prepared"])
 
 DATASET = f"data/raw/{SETTINGS['']['dataset']['name']}"
 RATES = SETTINGS[""]["prepare"]["sample_rates"]

@@ -1,8 +1,8 @@
 # From the dataset's name to arrays, labels and statistics.
 
+# The dataset itself and the arrays are made for what is made from them: DVC keeps neither, and who has pulled all results
+# is to wait for neither.
 DATA = [
-    DATASET,
-    *expand("data/prepared/{rate}/clips.npy", rate=RATES),
     *expand("data/prepared/{rate}/manifest.tsv", rate=RATES),
     "data/split/split.tsv",
     "data/split/tags.txt",
