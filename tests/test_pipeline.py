@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -278,3 +279,48 @@ def test_a_training_that_was_killed_goes_on_and_gives_the_same_numbers(finished,
     assert "seed 0" not in again.stdout
     for name in ("seed_0_best.safetensors", "seed_1_best.safetensors", "history.csv"):
         assert (tmp_path / "model" / name).read_bytes() == (finished / "models/base" / name).read_bytes()
+
+
+def round_trip(finished: Path, folder: Path, *remote: str) -> None:
+    """Push to a remote, clone, pull: then nothing is left to do, and an edited setting makes what it needs, no more."""
+    made, clone = folder / "made", folder / "a clone"
+    shutil.copytree(finished, made, symlinks=True)
+    run(made, "dvc", "remote", "add", "-d", "storage", remote[0])
+    for setting in remote[1:]:
+        run(made, "dvc", "remote", "modify", "storage", *setting.split("="))
+    run(made, "git", "add", "-A")
+    run(made, "git", "commit", "-qm", "results")
+    assert "pushed" in run(made, "dvc", "push")
+    shutil.rmtree(made / ".dvc/cache")
+    run(folder, "git", "clone", "-q", str(made), str(clone))
+    run(clone, "dvc", "pull")
+    assert "Nothing to be done" in run(clone, "snakemake", "--cores", "2", "all")
+    assert metrics(clone) == metrics(finished)
+    weights = "models/base/seed_0_best.safetensors"
+    assert (clone / weights).read_bytes() == (finished / weights).read_bytes()
+    assert not (clone / "data/raw").exists() and not (clone / "data/prepared/12000/clips.npy").exists()
+    change(clone, lambda params: params["experiments"]["base"].update(momentum=0.5))
+    planned = jobs(run(clone, "snakemake", "-n", "--quiet", "rules", "--", "all"))
+    assert planned["train"] == planned["evaluate"] == planned["acquire"] == 1
+
+
+def test_who_pulls_results_from_a_folder_computes_nothing(finished, tmp_path):
+    round_trip(finished, tmp_path, str(tmp_path / "storage"))
+
+
+def test_who_pulls_results_from_s3_computes_nothing(finished, tmp_path, monkeypatch):
+    """Against a server on this machine that speaks S3. It and DVC's part for S3 are not among the locked packages."""
+    pytest.importorskip("dvc_s3", reason="pip install 'dvc[s3]' 'moto[server]' brings what this test needs")
+    server = pytest.importorskip("moto.server", reason="pip install 'moto[server]' brings what this test needs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setitem(ENVIRONMENT, name, "testing")
+    monkeypatch.setitem(ENVIRONMENT, "AWS_DEFAULT_REGION", "us-east-1")
+    storage = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    storage.start()
+    try:
+        host, port = storage.get_host_and_port()
+        address = f"http://{host}:{port}"
+        assert requests.put(f"{address}/wavetag", timeout=10).status_code == 200
+        round_trip(finished, tmp_path, "s3://wavetag/results", f"endpointurl={address}")
+    finally:
+        storage.stop()
