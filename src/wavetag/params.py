@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,26 @@ LISTS = {  # what they look like, for who has given something else
 }
 VOCABULARIES = "merged50, standard50, all, top:N (N at least 1) and lists of tags, each once"
 
+MOST_VALUES = 100_000  # of a file of settings, with all aliases written out: ours have some thousands
+LONGEST_NUMBER = 100  # digits
+DEEPEST = 50  # brackets within one another
+LONGEST_LINE, MOST_LINES = 1_500, 40  # of a message, in characters and beside one that says how many there are more
+
 OF_SUITES = ("common", "splits", "study", "questions")  # what a suite may have besides experiments
 BASES = ("defaults", "common")  # what entries begin with
 
 
 class ParamsError(ValueError):
-    """Settings that cannot be: each line names the key, what was given, and what is allowed."""
+    """Settings that cannot be: each line names the key, what was given, and what is allowed.
+
+    Of what is too long to be read the beginning is told.
+    """
+
+    def __init__(self, text: str):
+        lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in text.split("\n")]
+        if (more := len(lines) - MOST_LINES) > 0:
+            lines[MOST_LINES:] = [f"{lines[MOST_LINES][:LONGEST_LINE]} (and {more} more)"]
+        super().__init__("\n".join(lines))
 
 
 def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, Any]:
@@ -69,7 +84,7 @@ def load(path: str | Path = PARAMS, schema: str | Path = SCHEMA) -> dict[str, An
     """
     path = Path(path)
     params = read_yaml(path)
-    problems = list(schema_problems(params, read_yaml(Path(schema))))
+    problems = list(schema_problems(params, read_schema(Path(schema))))
     if not problems:
         problems = [*_only_of_suites(params), *_without_rate(params), *_impossible(params), *_wrong_starts(params)]
     if not problems:
@@ -163,7 +178,7 @@ def load_suite(folder: str | Path, params: Mapping[str, Any], schema: str | Path
         raise ParamsError(f"{path}: (top level): 'experiments' is missing")
     rest = {key: value for key, value in params.items() if key not in OF_SUITES}
     merged = {**rest, **suite, "tables": {name: [] for name in params["tables"]}}
-    problems = list(schema_problems(merged, read_yaml(Path(schema)))) or list(_of_a_suite(merged))
+    problems = list(schema_problems(merged, read_schema(Path(schema)))) or list(_of_a_suite(merged))
     if problems:
         raise ParamsError("\n".join(f"{path}: {problem}" for problem in problems))
     rates, prepared = {entry.get("sample_rate") for _, entry in _entries(merged)} - {None}, params["prepare"]
@@ -335,8 +350,20 @@ def read_yaml(path: Path) -> Any:
         return parsed(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file; the pipeline is run from the repository's top folder") from error
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
+
+
+def read_schema(path: Path) -> Any:
+    """A JSON schema of ours, read once. Raises ``ParamsError``, one line that names the file."""
+    return _read_once(path, Path.cwd())
+
+
+@cache
+def _read_once(path: Path, folder: Path) -> Any:
+    return read_yaml(path)
 
 
 def parsed(text: str, name: str) -> Any:
@@ -347,13 +374,50 @@ def parsed(text: str, name: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         problem = (error.problem or error.context or "").replace(repr("\0"), "its end")
-        raise ParamsError(f"{name}: not valid YAML: {problem}{place}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise ParamsError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise ParamsError(f"{name}: not valid YAML: {' '.join(problem.split())}{place}") from error
+    except Exception as error:  # of a tag before what it is not of, !!int x or !!timestamp x, PyYAML raises many kinds
+        raise ParamsError(f"{name}: not valid YAML: {' '.join(str(error).split()) or repr(error)}") from error
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is an error: the second would silently win."""
+    """Safe YAML for settings: keys are text, each once (the second would silently win), and numbers can be printed.
+
+    Aliases let a small file stand for more values than memory holds, or for one that holds itself: neither is built.
+    """
+
+    def get_single_node(self):
+        node = super().get_single_node()
+        if node is not None:
+            self._count(node, {})
+        return node
+
+    def _count(self, node, counts):
+        """Values of a node as if each alias were written out; None in ``counts`` while they are being counted."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if node in counts and counts[node] is None:
+            raise yaml.composer.ComposerError(None, None, "an alias of what it stands in", node.start_mark)
+        if node not in counts:
+            counts[node] = None
+            within = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
+            counts[node] = 1 + sum(self._count(one, counts) for one in within)
+            if counts[node] > MOST_VALUES:
+                problem = f"aliases that stand for more than {MOST_VALUES:,} values"
+                raise yaml.composer.ComposerError(None, None, problem, node.start_mark)
+        return counts[node]
+
+    def fetch_flow_collection_start(self, kind):
+        self._refuse_deep(self.flow_level)  # at once: PyYAML takes seconds for each thousand brackets
+        super().fetch_flow_collection_start(kind)
+
+    def add_indent(self, column):
+        self._refuse_deep(len(self.indents))
+        return super().add_indent(column)
+
+    def _refuse_deep(self, level):
+        if level >= DEEPEST:
+            problem = f"more than {DEEPEST} brackets or indentations within one another"
+            raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -366,8 +430,20 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark
                 )
+            if not isinstance(key, str):
+                problem = f"the key {_shown(key)} is no text: quote it, '{key_node.value[:20]}'"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+    def construct_yaml_int(self, node):
+        if len(node.value) > LONGEST_NUMBER:
+            problem = f"a number of {len(node.value):,} digits: at most {LONGEST_NUMBER} are allowed"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:

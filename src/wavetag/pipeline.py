@@ -129,6 +129,9 @@ def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
         return [f"{path}: there are no stages"]
     problems = {name: f"{path}: there is no stage {name}" for name in ENDS if root and name not in stages}
     for name, stage in stages.items():
+        if problem := _misshapen(stage):
+            problems[name] = f"{path}: stages.{name}: {problem}"
+            continue
         try:
             for item in _items(stage, settings):
                 stage_settings(stage, settings, item)
@@ -136,6 +139,28 @@ def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
         except params.ParamsError as error:
             problems.setdefault(str(error), f"{root}params.yaml: {error}, which the stage {name} of {path} takes")
     return list(problems.values())
+
+
+def _misshapen(stage: Any) -> str:
+    """What is wrong with the shape of a stage of dvc.yaml, as far as it is read here; nothing if it is right."""
+    if not isinstance(stage, dict) or not isinstance(of_each := stage.get("do", stage), dict):
+        return "not a mapping of keys to values"
+    if not isinstance(stage.get("foreach", ""), str):
+        return "foreach: not a reference to settings, such as ${experiments}"
+    params_of, deps = of_each.get("params", []), of_each.get("deps", [])
+    if not isinstance(deps, list) or not all(isinstance(path, str) for path in deps):
+        return "deps: not a list of paths"
+    if not isinstance(params_of, list):
+        return "params: not a list of names"
+    for listed in params_of:
+        names = [*chain(*listed.values())] if _is_mapping_of_lists(listed) else [listed]
+        if not all(isinstance(name, str) for name in names):
+            return f"params: {files.one_line(repr(listed), 80)}: not a name, nor a file with a list of names"
+    return ""
+
+
+def _is_mapping_of_lists(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(listed, list) for listed in value.values())
 
 
 def _of_the_item(stage: Mapping[str, Any], settings: Mapping[str, Any], item: str) -> None:

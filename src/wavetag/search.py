@@ -97,9 +97,9 @@ def read_study(
     section = (params.read_yaml(Path(path)) or {}).get("study")
     if section is None:
         raise params.ParamsError(f"{path}: there is no section study")
-    problems = list(params.schema_problems(section, params.read_yaml(Path(schema))))
+    problems = list(params.schema_problems(section, params.read_schema(Path(schema))))
     if not problems:
-        problems = list(_wrong_space(section, settings, params.read_yaml(Path(of_configs))))
+        problems = list(_wrong_space(section, settings, params.read_schema(Path(of_configs))))
     if problems:
         raise params.ParamsError("\n".join(f"{path}: study.{problem}" for problem in problems))
     return Plan(**{**section, "workers": tuple(section["workers"])})
