@@ -4,6 +4,7 @@ The array is int16 ``[clips, samples]`` in NumPy's .npy format, to be memory-map
 manifest. A file that cannot be decoded is a row of the manifest with its reason; its row of the array is never used.
 """
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wavetag import files
 from wavetag.datasets import layout
 from wavetag.datasets.layout import DatasetError
 
@@ -37,18 +39,30 @@ class Annotations:
     labels: np.ndarray
 
 
-def _read_table(path: Path, needed: tuple[str, ...], all_columns: bool = True) -> pd.DataFrame:
+def _read_table(path: Path, needed: tuple[str, ...], all_columns: bool = True, **options: Any) -> pd.DataFrame:
+    """The columns that are needed, or all, as text where ``options`` of pandas do not say otherwise.
+
+    Raises:
+        DatasetError: no such table, or a row of more or fewer cells than the header: pandas would fill it up, or move
+            each cell to its neighbour's column.
+    """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; the dataset's folder holds the MagnaTagATune tables and 0/ to f/")
+    options = {"sep": "\t", "dtype": str, "keep_default_na": False, **options}
     try:
-        names = pd.read_csv(path, sep="\t", dtype=str, nrows=0).columns
-        wanted = None if all_columns else [name for name in names if name in needed]
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, usecols=wanted)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not a tab-separated table in UTF-8: {error}") from error
-    missing = [name for name in needed if name not in names]
+        names = files.check_cells(path)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        missing = [name for name in needed if name not in names]
+        if not (twice or missing):
+            wanted = None if all_columns else [name for name in names if name in needed]
+            table = pd.read_csv(path, usecols=wanted, **options)
+    except (OSError, ValueError, OverflowError, TypeError, csv.Error) as error:  # most of pandas' own are ValueErrors
+        raise DatasetError(f"{path}: not a tab-separated table in UTF-8: {files.one_line(error)}") from error
+    if twice:
+        raise DatasetError(f"{path}: column {files.one_line(twice[0], 80)!r} stands twice")
     if missing:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}; there are {', '.join(names[:5])}, …")
+        there = files.one_line(", ".join(names[:5]), 200)
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; there are {there}, …")
     return table
 
 
@@ -65,7 +79,7 @@ def read_tag_table(path: str | Path) -> tuple[pd.DataFrame, tuple[str, ...], np.
     try:
         values = table[list(names)].to_numpy(dtype=np.float64)
     except ValueError as error:
-        raise DatasetError(f"{path}: a value that is not a number: {error}") from error
+        raise DatasetError(f"{path}: a value that is not a number: {files.one_line(error)}") from error
     return clips, names, values
 
 
@@ -131,10 +145,20 @@ def with_outcomes(clips: pd.DataFrame, outcomes: Sequence[Sequence[Any]]) -> pd.
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """The manifest that ``prepare`` wrote."""
-    dtypes = {**dict.fromkeys(TEXT_COLUMNS, str), "minimum": "Int64", "maximum": "Int64", "rms_dbfs": "float64"}
+    """The manifest that ``prepare`` wrote. Raises ``DatasetError`` that names the file if it is not whole."""
+    dtypes = {
+        **dict.fromkeys(TEXT_COLUMNS, str),
+        **{"row": "int64", "samples": "int64", "minimum": "Int64", "maximum": "Int64", "rms_dbfs": "float64"},
+    }
     empty = {name: [""] for name in ("minimum", "maximum", "rms_dbfs")}
-    return pd.read_csv(path, sep="\t", dtype=dtypes, keep_default_na=False, na_values=empty)
+    manifest = _read_table(Path(path), MANIFEST_COLUMNS, dtype=dtypes, na_values=empty)
+    if manifest["row"].tolist() != list(range(len(manifest))):
+        raise DatasetError(f"{path}: its rows are not numbered from 0")
+    if not manifest["status"].isin([OK, MISSING, UNDECODABLE]).all():
+        raise DatasetError(f"{path}: a clip's status is none of {OK}, {MISSING} and {UNDECODABLE}")
+    if ((manifest["samples"] > 0) != (manifest["status"] == OK)).any():
+        raise DatasetError(f"{path}: a clip that is ok has no samples, or another one has some")
+    return manifest
 
 
 def open_array(path: str | Path) -> np.ndarray:
@@ -143,9 +167,15 @@ def open_array(path: str | Path) -> np.ndarray:
     Raises ``DatasetError`` if the file is not such an array, or is shorter than its header says.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DatasetError(f"{path}: not a whole .npy array ({error}); prepare it again") from error
-    if array.dtype != np.int16 or array.ndim != 2:
-        raise DatasetError(f"{path}: int16 [clips, samples] is needed, {array.dtype} {list(array.shape)} is there")
-    return array
+        with Path(path).open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        # before it is mapped: of a type without a size NumPy divides by zero, which ends the process
+        if dtype != np.int16 or len(shape) != 2:
+            raise DatasetError(f"{path}: int16 [clips, samples] is needed, {dtype} {list(shape)} is there")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except DatasetError:
+        raise
+    except Exception as error:  # of a damaged header NumPy raises many kinds
+        raise DatasetError(f"{path}: not a whole .npy array ({files.one_line(error)}); prepare it again") from error

@@ -1,5 +1,7 @@
 """Files and folders that are either whole or not there: written under a temporary name, then renamed."""
 
+import csv
+import errno
 import glob
 import hashlib
 import json
@@ -50,6 +52,21 @@ def folder_written_whole(folder: str | Path) -> Iterator[Path]:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; of a name that is longer than names can be there is none."""
+    return is_there(path) and Path(path).is_file()
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is such a file or folder; of a name that is longer than names can be there is none."""
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def _hidden(name: str) -> str:
@@ -110,8 +127,37 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid JSON: {error}") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError:  # without its thousand frames
+        raise ValueError(f"{path}: not valid JSON: brackets within brackets, too deep to be read") from None
+    except ValueError as error:  # json's own, of text that is not UTF-8, and of numbers of thousands of digits
+        raise ValueError(f"{path}: not valid JSON: {one_line(error)}") from error
+
+
+def check_cells(path: str | Path, separator: str = "\t") -> list[str]:
+    """The header of a table in which each row has as many cells as it.
+
+    pandas fills a shorter row up, and takes the first cells of longer ones for their names.
+
+    Raises:
+        ValueError: a row has more or fewer.
+        csv.Error, OSError: it is no table, or not there.
+    """
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=separator)
+        header = next(rows, [])
+        for row in rows:
+            if row and len(row) != len(header):
+                where = f"the row that ends in line {rows.line_num}"
+                raise ValueError(f"{where} has {len(row)} cells, where the header has {len(header)}")
+    return header
+
+
+def one_line(said: object, most: int = 500) -> str:
+    """What somebody else's error says, for a message of ours: in one line, its beginning if it is long."""
+    line = " ".join(str(said).split())
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def rounded(value: Any, decimals: int) -> Any:

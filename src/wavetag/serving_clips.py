@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wavetag import files
+
 MOST = 200  # that are offered
 LONGEST_TEXT = 200  # characters of a title
 
@@ -95,7 +97,7 @@ def _of_dataset(folder: Path, split: Path | None, tags: set[str], most: int) -> 
     found = []
     for path in _spread(paths, most):
         file, segment = layout.file_and_segment(path)
-        if (folder / file).is_file():
+        if files.is_file(folder / file):
             name = _short(PurePosixPath(file).name)
             found.append(Clip(folder / file, segment, name, *about.get(path, ("", "", "")), labels.get(path)))
     if not found:

@@ -132,14 +132,28 @@ def write(path: str | Path, split: Split) -> None:
 
 
 def read(path: str | Path, only: Collection[str] = NAMES) -> Split:
-    """Read a split. Rows of other splits than ``only`` are dropped at once: who trains never holds a test row."""
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        columns = next(csv.reader(file, delimiter="\t"))
-    # by place: a tag may have the name of a column
-    places = [*COLUMNS, *range(len(columns) - len(COLUMNS))]
-    table = pd.read_csv(
-        path, sep="\t", header=0, names=places, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False
-    )
+    """Read a split. Rows of other splits than ``only`` are dropped at once: who trains never holds a test row.
+
+    Raises:
+        ValueError: the file is not there, or is not as ``write`` leaves it.
+    """
+    try:
+        columns = files.check_cells(path)
+        if tuple(columns[: len(COLUMNS)]) != COLUMNS:
+            raise ValueError(f"its columns are not {', '.join(COLUMNS)}, and a column a tag")
+        # by place: a tag may have the name of a column
+        places = [*COLUMNS, *range(len(columns) - len(COLUMNS))]
+        types = {**dict.fromkeys(places, "int64"), **dict.fromkeys(TEXT_COLUMNS, str), "seconds": "float64"}
+        table = pd.read_csv(path, sep="\t", header=0, names=places, dtype=types, keep_default_na=False)
+        counted = table[[name for name in places if name not in (*TEXT_COLUMNS, "seconds")]]
+        if (counted < 0).any(axis=None) or not (table["seconds"] >= 0).all() or np.isinf(table["seconds"]).any():
+            raise ValueError("a row, a number of windows or a length is none")
+        if not set(table["split"]) <= set(NAMES) or (table[places[len(COLUMNS) :]] > 1).any(axis=None):
+            raise ValueError(f"a clip is in none of {', '.join(NAMES)}, or a label is neither 0 nor 1")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file: make the split first") from error
+    except (OSError, ValueError, TypeError, OverflowError, csv.Error) as error:
+        raise ValueError(f"{path}: not a split as `split` writes it: {files.one_line(error)}") from error
     table = table[table["split"].isin(list(only))].reset_index(drop=True)
     labels = table[places[len(COLUMNS) :]].to_numpy(dtype=np.uint8)
     return Split(table[list(COLUMNS)].set_axis(list(COLUMNS), axis=1), tuple(columns[len(COLUMNS) :]), labels)

@@ -5,7 +5,6 @@ tagging", Machine Learning for Music Discovery Workshop, ICML 2019.
 """
 
 import csv
-import errno
 import hashlib
 import io
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from wavetag.datasets.layout import DatasetError
+from wavetag.files import is_file, is_there
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 SPLIT_WORDS = {
@@ -268,22 +268,8 @@ def _as_on_disk(base: Path, path: str) -> Path:
     """A path below ``base``, each part in the Unicode form, composed or not, in which it is there."""
     for part in Path(path).parts:
         forms = (part, normalize("NFC", part), normalize("NFD", part))
-        base = next((base / form for form in forms if _is_there(base / form)), base / part)
+        base = next((base / form for form in forms if is_there(base / form)), base / part)
     return base
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; of a name that is longer than names can be there is none."""
-    return _is_there(path) and path.is_file()
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        return False
 
 
 def _there(tracks: Sequence[Track], say: Callable[[str], None]) -> list[Track]:

@@ -27,7 +27,7 @@ INFORMATION_COLUMNS = (
     *("clip_id", "track_number", "title", "artist", "album"),
     *("url", "segmentStart", "segmentEnd", "original_url", "mp3_path"),
 )
-_FRAGMENT = re.compile(r"#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$")
+_FRAGMENT = re.compile(r"#t=(\d{1,9}(?:\.\d{1,9})?),(\d{1,9}(?:\.\d{1,9})?)$")  # nine digits are thirty years
 
 
 class DatasetError(ValueError):

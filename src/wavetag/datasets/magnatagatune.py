@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wavetag import archives, clips, downloads
+from wavetag import archives, clips, downloads, files
 from wavetag.datasets import layout
 from wavetag.datasets.layout import DatasetError
 from wavetag.params import DOWNLOADS
@@ -129,7 +129,7 @@ def _link(folder: Path, audio: Path, paths) -> int:
     for path in paths:
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise DatasetError(f"{layout.ANNOTATIONS}: the path {path!r} leads out of the dataset")
-        if (audio / path).is_file():
+        if files.is_file(audio / path):
             layout.link(folder, path, audio / path)
             count += 1
     if count == 0:
