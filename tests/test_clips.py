@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 
 import numpy as np
 import pandas as pd
@@ -250,11 +251,18 @@ def stop_after(clips_done):
     return stop
 
 
-def decoded_files(monkeypatch):
-    """The names of the files that are decoded from now on, one process."""
-    names, decode = [], audio.decode_segments
-    monkeypatch.setattr(audio, "decode_segments", lambda path, *rest: names.append(path.name) or decode(path, *rest))
-    return names
+def decoded_files(monkeypatch, tmp_path):
+    """Gives the names of the files that are decoded from now on, as the processes that decode them write them."""
+    told, decode = tmp_path / "decoded.txt", audio.decode_segments
+    told.touch()
+
+    def telling(path, *rest):
+        with told.open("a") as file:
+            file.write(f"{path.name}\n")
+        return decode(path, *rest)
+
+    monkeypatch.setattr(audio, "decode_segments", telling)
+    return lambda: told.read_text().split()
 
 
 def test_a_stop_half_way_leaves_no_array_and_the_next_run_goes_on(dataset, tmp_path, monkeypatch):
@@ -262,9 +270,9 @@ def test_a_stop_half_way_leaves_no_array_and_the_next_run_goes_on(dataset, tmp_p
     with pytest.raises(KeyboardInterrupt):
         prepare(dataset, tmp_path, progress=stop_after(2))
     assert not (tmp_path / "out" / "clips.npy").exists()
-    names = decoded_files(monkeypatch)
+    names = decoded_files(monkeypatch, tmp_path)
     manifest, again = prepare(dataset, tmp_path)
-    assert names == ["b-b-01-long-0-29.mp3"]
+    assert names() == ["b-b-01-long-0-29.mp3"]
     pd.testing.assert_frame_equal(manifest, whole)
     np.testing.assert_array_equal(again, array)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clips.npy", "manifest.tsv"]
@@ -274,9 +282,9 @@ def test_a_file_that_changed_after_a_stop_is_decoded_again(dataset, tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         prepare(dataset, tmp_path, progress=stop_after(2))
     write_wav(dataset / "0/a-a-01-just-29-58.mp3", sine(300))
-    names = decoded_files(monkeypatch)
+    names = decoded_files(monkeypatch, tmp_path)
     manifest, array = prepare(dataset, tmp_path)
-    assert names == ["a-a-01-just-29-58.mp3", "b-b-01-long-0-29.mp3"]
+    assert names() == ["a-a-01-just-29-58.mp3", "b-b-01-long-0-29.mp3"]
     assert manifest.loc["0/a-a-01-just-29-58.mp3", "samples"] == 300
     assert not array[0, 300:].any(), "nothing is left of the longer clip that was there"
 
@@ -351,11 +359,11 @@ def test_what_was_begun_for_something_else_is_begun_anew(dataset, tmp_path, monk
         journal.write_text("".join(lines)[:-10])
     else:
         journal.unlink()
-    names = decoded_files(monkeypatch)
+    names = decoded_files(monkeypatch, tmp_path)
     manifest = preparation.prepare(dataset, out / "clips.npy", out / "manifest.tsv", rate, LENGTH)
     assert (manifest["status"] == clips.OK).all()
     expected = {"other clips": 2, "journal cut short": 2}
-    assert len(names) == expected.get(change, 3)
+    assert len(names()) == expected.get(change, 3)
 
 
 def test_clips_are_cut_from_one_file_in_one_pass(tmp_path, monkeypatch):
@@ -367,9 +375,9 @@ def test_clips_are_cut_from_one_file_in_one_pass(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     samples = rng.integers(-30_000, 30_000, 12 * LENGTH - 10, dtype=np.int16)
     write_wav(folder / "0/long.wav", samples)
-    names = decoded_files(monkeypatch)
+    names = decoded_files(monkeypatch, tmp_path)
     manifest, array = prepare(folder, tmp_path)
-    assert names == ["long.wav"]
+    assert names() == ["long.wav"]
     assert manifest.index.tolist() == paths, "by start, not by the start's text"
     assert manifest["status"].tolist() == ["ok"] * 4 + ["undecodable"]
     assert manifest["song"].unique().tolist() == ["0/long.wav"]
@@ -473,3 +481,38 @@ def test_the_array_cannot_be_written_to_by_who_reads_it(dataset, tmp_path):
     _, array = prepare(dataset, tmp_path)
     with pytest.raises(ValueError, match="read-only"):
         array[0, 0] = 1
+
+
+def killer(monkeypatch, tmp_path, name, times):
+    """Lets the first ``times`` processes that decode a file of this name die of it."""
+    died, decode = tmp_path / "died.txt", audio.decode_segments
+    died.touch()
+
+    def deadly(path, *rest):
+        if path.name == name and died.stat().st_size < times:
+            with died.open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decode(path, *rest)
+
+    monkeypatch.setattr(audio, "decode_segments", deadly)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_file_that_kills_its_process_is_a_row_with_its_reason(dataset, tmp_path, monkeypatch, processes):
+    whole, _ = prepare(dataset, tmp_path / "undisturbed")
+    killer(monkeypatch, tmp_path, "a-a-01-short-0-29.mp3", times=10)
+    manifest, array = prepare(dataset, tmp_path, processes=processes)
+    bad = manifest.loc["0/a-a-01-short-0-29.mp3"]
+    assert (bad["status"], bad["reason"]) == ("undecodable", "the process that decoded it died")
+    assert not array[bad["row"]].any()
+    good = ["0/a-a-01-just-29-58.mp3", "1/b-b-01-long-0-29.mp3"]
+    pd.testing.assert_frame_equal(manifest.loc[good], whole.loc[good])
+
+
+def test_a_process_that_is_killed_once_costs_no_clip(dataset, tmp_path, monkeypatch):
+    whole, array = prepare(dataset, tmp_path / "undisturbed")
+    killer(monkeypatch, tmp_path, "a-a-01-short-0-29.mp3", times=1)
+    manifest, again = prepare(dataset, tmp_path, processes=2)
+    pd.testing.assert_frame_equal(manifest, whole)
+    np.testing.assert_array_equal(again, array)

@@ -13,6 +13,8 @@ INT16_FULL_SCALE = 32768
 BLOCK = 2**20  # samples read at a time, of all channels together: of many channels no more is held than this
 MARGIN = 0.1  # seconds read around what is kept: more than the resampling filter reaches
 LEAST_RATE = 1000  # Hz, of a file that is streamed: from less, resampling makes a thousand samples of one
+SAMPLE_DUMP = b"\xf0\x7e"  # how one begins: of a damaged one libsndfile tells on standard output, amid JSON and CSV
+MOST_RATE = 1_000_000  # Hz, of a file: a second of more is of no sound, and takes more memory than a song
 
 
 class AudioError(ValueError):
@@ -138,6 +140,8 @@ def _opened(path: str | Path) -> Iterator[Any]:
         raise AudioError("no permission to read it")
     try:
         with stream(path) as file:
+            if file.samplerate > MOST_RATE:
+                raise AudioError(f"a sample rate of {file.samplerate} Hz: {MOST_RATE} Hz or less is taken")
             yield file
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:  # TypeError: samples without a header (.raw)
         reason = getattr(error, "error_string", str(error))  # of libsndfile's without the file's name
@@ -145,7 +149,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
 
 
 def stream(path: Path) -> Any:
-    """An open ``soundfile.SoundFile`` that is read from start to end.
+    """An open ``soundfile.SoundFile`` that is read from start to end. Raises as soundfile does, and ``AudioError``.
 
     soundfile seeks after each read, to where the file is already; an MP3's decoder then starts afresh, and what follows
     is not quite what it decodes without. In a FLAC of which the length is not known the seeking fails.
@@ -156,6 +160,9 @@ def stream(path: Path) -> Any:
         def seekable(self) -> bool:
             return False
 
+    with path.open("rb") as file:
+        if file.read(2) == SAMPLE_DUMP:
+            raise AudioError("a MIDI sample dump: these are not taken")
     return Stream(path)
 
 

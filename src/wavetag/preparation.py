@@ -23,7 +23,7 @@ from wavetag import audio, clips, files, sources
 from wavetag.clips import MISSING, OK, UNDECODABLE
 from wavetag.datasets import layout
 from wavetag.datasets.layout import DatasetError
-from wavetag.processes import pool
+from wavetag.processes import surviving
 
 QUIETEST = -100.0  # dB below full scale, less than the step of int16: digital silence has a level too
 BLOCK = 1024  # samples
@@ -67,6 +67,13 @@ class _Decoder:
             outcome = [len(samples), OK, "", int(samples.min()), int(samples.max()), round(rms_dbfs(samples), 2)]
             yield outcome, self._write(row, samples)
 
+    def died(self, task: Task) -> dict[str, Any]:
+        """The same of a file that ended the process which decoded it."""
+        name, clips = task
+        outcomes = [_not_ok(UNDECODABLE, "the process that decoded it died")] * len(clips)
+        sums = [self._write(row, np.empty(0, np.int16)) for row, _ in clips]
+        return {"file": name, "state": _state_of(self.folder, name), "outcomes": outcomes, "sums": sums}
+
     def _missing(self, clips: list[tuple[int, str]], reason: str) -> Iterator[tuple[list[Any], int]]:
         for row, _ in clips:
             yield _not_ok(MISSING, reason), self._write(row, np.empty(0, np.int16))
@@ -104,7 +111,7 @@ def _state_of(folder: Path, name: str) -> list[int] | None:
     None where there is no file.
     """
     file = folder / name
-    if not file.is_file():
+    if not files.is_file(file):
         return None
     state = file.stat()
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
@@ -252,7 +259,8 @@ def prepare(
     progress(done, len(manifest))
     decoder = _Decoder(folder, partial, len(header), sample_rate, clip_samples)
     try:
-        for entry in _map(decoder, waiting, processes):
+        # in processes of their own: a file that crashes what decodes it is a row of the manifest, as any other bad one
+        for entry in surviving(decoder, waiting, max(1, processes), decoder.died):
             entries[entry["file"]] = entry
             journal.add(entry)
             done += len(entry["outcomes"])
@@ -285,11 +293,3 @@ def _wanted(manifest: pd.DataFrame, sample_rate: int, clip_samples: int) -> dict
         "sample_rate": sample_rate,
         "clip_samples": clip_samples,
     }
-
-
-def _map(decoder: _Decoder, tasks: list[Task], processes: int) -> Iterator[dict[str, Any]]:
-    if processes <= 1 or len(tasks) <= 1:
-        yield from map(decoder, tasks)
-        return
-    with pool(processes) as workers:
-        yield from workers.map(decoder, tasks, chunksize=min(16, -(-len(tasks) // (4 * processes))))

@@ -7,8 +7,11 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -72,6 +75,77 @@ def pool(
     """
     context = multiprocessing.get_context(start)
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(initializer, *arguments))
+
+
+def surviving(
+    work: Callable[[Any], Any], items: Sequence[Any], processes: int, died: Callable[[Any], Any], together: int = 16
+) -> Iterator[Any]:
+    """What ``work`` makes of each item, in order, side by side; of one that ends its process, what ``died`` says.
+
+    When a process dies, all items that were under way are tried once more, each in a process of its own: so one that is
+    killed from outside costs nothing, and a file that crashes the library that decodes it costs that file alone.
+
+    Args:
+        work: any function; the processes, which are forked, have it.
+        items: each is sent to one of them.
+        processes: how many.
+        died: item -> result, of one whose process has died twice.
+        together: items that are sent at a time, at most.
+    """
+    together = max(1, min(together, -(-len(items) // (4 * processes))))
+    chunks = iter([items[start : start + together] for start in range(0, len(items), together)])
+    running: deque[tuple[Future, Sequence[Any]]] = deque()
+    workers = pool(processes, "fork", _take, [work])
+    try:
+        while True:
+            for some in islice(chunks, 2 * processes - len(running)):
+                running.append((_submitted(workers, some), some))
+            if not running:
+                return
+            future, some = running.popleft()
+            try:
+                results = future.result()
+            except BrokenProcessPool:
+                workers.shutdown(wait=True, cancel_futures=True)
+                for one in chain(some, *(others for _, others in running)):
+                    yield _alone(work, one, died)
+                running.clear()
+                workers = pool(processes, "fork", _take, [work])
+                continue
+            yield from results
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+
+
+_WORK: Callable[[Any], Any] | None = None  # in a worker process, and nowhere else
+
+
+def _take(work: Callable[[Any], Any]) -> None:
+    global _WORK
+    _WORK = work
+
+
+def _submitted(workers: ProcessPoolExecutor, items: Sequence[Any]) -> Future:
+    try:
+        return workers.submit(_each, items)
+    except BrokenProcessPool as error:  # already, over another
+        future: Future = Future()
+        future.set_exception(error)
+        return future
+
+
+def _each(items: Sequence[Any]) -> list[Any]:
+    assert _WORK is not None
+    return [_WORK(item) for item in items]
+
+
+def _alone(work: Callable[[Any], Any], item: Any, died: Callable[[Any], Any]) -> Any:
+    with pool(1, "fork", _take, [work]) as workers:
+        try:
+            [result] = workers.submit(_each, [item]).result()
+        except BrokenProcessPool:
+            return died(item)
+    return result
 
 
 def keep_memory() -> None:

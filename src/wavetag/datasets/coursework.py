@@ -22,7 +22,7 @@ import pandas as pd
 from wavetag import files
 from wavetag.datasets import layout, pickles
 from wavetag.datasets.layout import DatasetError
-from wavetag.processes import pool
+from wavetag.processes import surviving
 from wavetag.tags import MERGED50
 
 SAMPLE_RATE = 12_000  # Hz
@@ -159,8 +159,7 @@ def _convert_all(folder: Path, tasks: list[tuple[str, str]], processes: int):
     if processes <= 1:
         yield from map(convert, tasks)
         return
-    with pool(processes) as workers:
-        yield from workers.map(convert, tasks, chunksize=16)
+    yield from surviving(convert, tasks, processes, died=lambda task: f"{task[0]}: the process that read it died")
 
 
 def _convert(folder: Path, task: tuple[str, str]) -> str:
@@ -197,7 +196,7 @@ def _load(path: Path) -> np.ndarray:
     except OSError:
         raise  # of the disk, not of the array
     except Exception as error:  # of a damaged header NumPy raises many kinds
-        raise ValueError(f"not a whole .npy array: {error}") from error
+        raise ValueError(f"not a whole .npy array: {files.one_line(error)}") from error
     if samples.ndim != 1 or len(samples) == 0 or samples.dtype.kind not in "fiu":
         raise ValueError(f"numbers [samples] are needed, {samples.dtype} {list(samples.shape)} is there")
     return samples

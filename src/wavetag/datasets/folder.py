@@ -9,7 +9,6 @@ The dataset that is made holds links to the files, and two tables beside MagnaTa
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -17,7 +16,7 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 
-from wavetag import audio, files
+from wavetag import audio, files, processes
 from wavetag import tags as vocabularies
 from wavetag.datasets import collection, layout, stratify
 from wavetag.datasets.collection import Track
@@ -27,6 +26,7 @@ SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
 PARTS = {"train": layout.PARTS[:12], "valid": layout.PARTS[12], "test": layout.PARTS[13:]}
 LONG = 1.5  # times the length of a clip: what is longer is cut
 LEAST_REST = 0.5  # of a clip: a shorter rest is left out
+PROCESSES = 4  # that read headers
 LONGEST_STEM, LONGEST_SUFFIX = 120, 16  # bytes of UTF-8: file systems take 255
 # A header that says more than these is not believed.
 MOST_SECONDS = 360_000  # a hundred hours
@@ -58,8 +58,8 @@ def acquire(
     tracks = collection.read(Path(source).expanduser(), settings["audio"], say)
     tags = _tags_of(source, tracks)
     names = _safe_names([track.name for track in tracks])
-    with ThreadPoolExecutor(8) as pool:  # headers of files, perhaps on a slow disk
-        seconds = list(pool.map(lambda track: _seconds(track.file), tracks))
+    # headers of files, perhaps on a slow disk, and perhaps such as crash the library that reads them
+    seconds = list(processes.surviving(_seconds, [track.file for track in tracks], PROCESSES, died=lambda _: 0.0))
     segments = [cut(of_file, clip_seconds) for of_file in seconds]
     counts = np.array([len(of_track) for of_track in segments])
     labels = _labels(tracks, tags)
@@ -173,10 +173,12 @@ def _seconds(file: Path) -> float:
     import soundfile
 
     try:
-        header = soundfile.info(str(file))
-        most = min(MOST_SECONDS * header.samplerate, MOST_FRAMES_A_BYTE * file.stat().st_size)
-        return (header.frames if header.frames <= most else _counted_frames(file)) / header.samplerate
-    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):  # TypeError: of samples without a header
+        with audio.stream(file) as header:
+            frames, rate = header.frames, header.samplerate
+        most = min(MOST_SECONDS * rate, MOST_FRAMES_A_BYTE * file.stat().st_size)
+        return (frames if frames <= most else _counted_frames(file)) / rate
+    # TypeError: of samples without a header
+    except (audio.AudioError, soundfile.SoundFileError, RuntimeError, TypeError, OSError):
         return 0.0
 
 
