@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from wavetag import files
 
 MOST_EXPANSION = 20  # how many times larger than the archive its content may be: music does not shrink much
+LONGEST_PATH = 1024  # bytes of a member's; file systems take 4096 with the folder's
 CHUNK = 2**20  # bytes
 
 
@@ -107,6 +108,9 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
 
 
 def _check(members: Sequence[zipfile.ZipInfo], name: str, size: int) -> None:
+    for member in members:  # first of all: a path of thousands of folders takes minutes to be looked at
+        if len(member.filename.encode(errors="replace")) > LONGEST_PATH:
+            raise ArchiveError(f"{name}: its member {member.filename[:80]!r} has no name that a file can have")
     paths = [PurePosixPath(member.filename) for member in members]
     folders = {parent for path in paths for parent in path.parents}
     seen = set()
