@@ -92,8 +92,12 @@ def read(path: str | Path) -> Evaluation:
     """Read what ``write`` wrote. Raises ``ValueError`` that names the file if it is not there or not whole."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Evaluation(arrays["predictions"], json.loads(str(arrays["metrics"])))
+            predictions, metrics = arrays["predictions"], json.loads(str(arrays["metrics"]))
+        if predictions.dtype != np.float32 or predictions.ndim != 3 or not isinstance(metrics, dict):
+            raise ValueError("its predictions are not float32 [seeds, clips, tags], or its metrics no mapping")
+        return Evaluation(predictions, metrics)
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file: evaluate this config first") from error
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file; each means the same to a user
-        raise ValueError(f"{path}: not a whole evaluation ({error}): evaluate this config again") from error
+        said = files.one_line(error)
+        raise ValueError(f"{path}: not a whole evaluation ({said}): evaluate this config again") from error

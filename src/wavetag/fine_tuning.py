@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from wavetag import model_folder, networks, params, sources
+from wavetag import files, model_folder, networks, params, sources
 from wavetag.model_folder import ModelError
 
 OUTPUTS = "classifier."  # begins the names of the weights that have a row a tag
@@ -83,7 +83,7 @@ def start(config: Mapping[str, Any], seed: int) -> Start | None:
     try:
         weights = load_file(path)
     except Exception as error:  # safetensors raises several kinds; each means the same to a user
-        raise ModelError(f"{path}: cannot be read as a trained network's weights: {error}") from error
+        raise ModelError(f"{path}: cannot be read as a trained network's weights: {files.one_line(error)}") from error
     if not all(torch.isfinite(value).all() for value in weights.values()):
         raise ModelError(f"{path}: not all weights are finite numbers; a network cannot begin with them")
     return Start(path, about["tags"], weights)
@@ -133,7 +133,10 @@ def _networks(folder: str | Path) -> tuple[dict[str, Any], list[Path]]:
     seeds = about.get("chosen_epochs")
     if not isinstance(seeds, dict) or not seeds:
         raise ModelError(f"{folder}/config.json: it names no seeds (chosen_epochs), and there is no {only.name}")
-    paths = [model_folder.weights(folder, seed) for seed in seeds]
+    try:
+        paths = [model_folder.weights(folder, int(seed)) for seed in seeds]
+    except ValueError as error:
+        raise ModelError(f"{folder}/config.json: chosen_epochs has a seed that is no whole number") from error
     for path in paths:
         if not path.is_file():
             raise ModelError(f"{path}: no such file, though config.json names its seed; is the folder whole?")

@@ -84,7 +84,10 @@ class Model:
                     f"{folder}: it has the network of seed {about.get('seed')} alone, not of {seed}"
                 )
             seed = None
-        return cls(tagger.load(folder, seed), about, folder, seed)
+        network = tagger.load(folder, seed)
+        if not all(torch.isfinite(value).all() for value in network.state_dict().values()):
+            raise model_folder.ModelError(f"{folder}: not all weights of its network are finite numbers")
+        return cls(network, about, folder, seed)
 
     def tags(self, sound: Sound, sample_rate: int | None = None, top: int | None = None) -> dict[str, float]:
         """Tags of a file or of samples, the most probable first: name -> probability.
@@ -205,6 +208,8 @@ class Model:
             mean = self._probabilities(torch.from_numpy(embedding.astype(np.float32))[None])[0].numpy()
         else:
             mean = probabilities / count
+        if not np.isfinite(mean).all():  # batch norm's variances below zero, say
+            raise model_folder.ModelError(f"{self.folder}: its network gives no finite probabilities")
         heard = Heard(
             self.tag_names,
             mean.astype(np.float32),

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors.torch import load_file, save
 
 from wavetag import files, networks
+from wavetag.files import one_line
 from wavetag.model_folder import ModelError, about, check, weights
 
 if TYPE_CHECKING:  # who only loads a network waits for neither
@@ -59,21 +61,31 @@ def load(folder: str | Path, seed: int | None, which: str = "best") -> networks.
     """
     description = about(folder)
     check(description, Path(folder) / "config.json")
-    try:
-        network = networks.Tagger(
+    path = weights(Path(folder), seed, which)
+
+    def made() -> networks.Tagger:
+        return networks.Tagger(
             description["config"],
             description["statistics"],
             len(description["tags"]),
             description["sample_rate"],
             description["window_samples"],
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise ModelError(f"{folder}/config.json: not a model's description: {error!r}") from error
-    path = weights(Path(folder), seed, which)
+
+    try:
+        with torch.device("meta"):  # sizes alone: a description of three lines may ask for all the memory there is
+            size = sum(value.numel() * value.element_size() for value in made().state_dict().values())
+        if path.is_file() and size > path.stat().st_size:
+            raise ModelError(f"{path}: cannot be loaded as this config's weights: it has fewer than config.json says")
+        network = made()
+    except ModelError:
+        raise
+    except Exception as error:  # whatever is wrong in it: Python and torch raise many kinds
+        raise ModelError(f"{folder}/config.json: not a model's description: {one_line(repr(error))}") from error
     try:
         network.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch raise several kinds; each means the same to a user
-        raise ModelError(f"{path}: cannot be loaded as this config's weights: {error}") from error
+        raise ModelError(f"{path}: cannot be loaded as this config's weights: {one_line(error)}") from error
     return network.eval()
 
 

@@ -44,7 +44,7 @@ def gather(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
     wanted, known = {}, suffixes()
     problems = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not _is_folder(path):
             wanted.setdefault(path)
             continue
         within = sorted(_walk(path))
@@ -58,6 +58,13 @@ def gather(paths: Iterable[str | Path]) -> tuple[list[Path], list[str]]:
         elif not found:
             problems.append(f"{path}: no audio file in this folder")
     return list(wanted), problems
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # of a name that is longer than names can be, say: what is wrong is told when it is read
+        return False
 
 
 def _walk(folder: Path) -> Iterator[Path]:
