@@ -89,7 +89,7 @@ def _text(about: Mapping[str, Any]) -> str:
     if clips:
         counted = f" {clips['train']:,} clips to train, {clips['valid']:,} to validate, {clips['test']:,} to test."
     parts = [
-        f"# {about['name']}",
+        f"# {_escaped(about['name'])}",
         f"A music tagger: sound in, probabilities of {len(about['tags'])} tags out. {_network(config)} Trained on"
         f" {data['title']}. Made with wavetag.",
         "## How to use it",
@@ -128,7 +128,7 @@ def _network(config: Mapping[str, Any]) -> str:
     trunk = (
         "the small convolutional network of Dieleman & Schrauwen (ICASSP 2014)"
         if config["network"] == "trunk"
-        else f"the network {config['network']}"
+        else f"the network {_escaped(config['network'])}"
     )
     return f"{fronts[config['frontend']]}, with {trunk} behind it."
 
@@ -159,7 +159,7 @@ def _scores(about: Mapping[str, Any]) -> str:
     lines = ["| clips | how many | ROC-AUC | average precision |", "|---|---|---|---|"]
     for name, found in rows:
         cells = [_interval(found, key) for key in ("roc_auc", "average_precision")]
-        lines.append(f"| {name} | {found['test_clips']:,} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {_escaped(name)} | {found['test_clips']:,} | {cells[0]} | {cells[1]} |")
     this = about["validation"]
     mean = (
         f"Means over tags, of {seeds} networks from {seeds} seeds ± their standard deviation,"
@@ -197,10 +197,15 @@ def _tags(about: Mapping[str, Any]) -> str:
 def _training(about: Mapping[str, Any]) -> str:
     code, config = about["code"], about["config"]
     began = config.get("init_from", params.RANDOM)
-    begun = "" if began == params.RANDOM else f" It began with the weights of the model {began.rsplit('/', 1)[-1]}."
+    model = _escaped(began.rsplit("/", 1)[-1])
+    begun = "" if began == params.RANDOM else f" It began with the weights of the model {model}."
     lines = yaml.safe_dump(dict(config), sort_keys=False, width=120)
-    versions = f"wavetag {code['wavetag']}, its training code {code['sources']}, torch {code['torch']}"
-    return f"{versions}.{begun} All settings:\n\n```yaml\n{lines}```"
+    known = {key: _escaped(str(code[key])) for key in ("wavetag", "sources", "torch")}
+    versions = f"wavetag {known['wavetag']}, its training code {known['sources']}, torch {known['torch']}"
+    fence = "```"
+    while fence in lines:  # of text in a setting, which would end the block
+        fence += "`"
+    return f"{versions}.{begun} All settings:\n\n{fence}yaml\n{lines}{fence}"
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ def options(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], N
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the folder, and say what is in it."""
-    from wavetag import files, model_folder, release
+    from wavetag import model_folder, release
 
     folder = _trained(arguments.model)
     if arguments.out.exists() and any(arguments.out.iterdir() if arguments.out.is_dir() else [arguments.out]):
@@ -26,9 +26,11 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{path}: no such file: the model card will have no scores")
         metrics, rows = None, []
     else:
-        metrics, rows = files.read_json(path), release.read_table(path.parent / "tags" / f"{name}.csv")
+        metrics, rows = release.read_metrics(path), release.read_table(path.parent / "tags" / f"{name}.csv")
     split = root / "data/split/split.tsv"
-    own = root / "data/splits" / model_folder.about(folder)["config"].get("split", "main") / "split.tsv"
+    trained = model_folder.about(folder)
+    model_folder.check(trained, folder / "config.json")
+    own = root / "data/splits" / str(trained["config"].get("split", "main")) / "split.tsv"
     found = [path for path in (own, split, Path("data/split/split.tsv")) if path.is_file()]
     about = release.release(folder, arguments.out, metrics, rows, release.count(found[0]) if found else None)
     print(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from wavetag import files, release
+from wavetag import release
 from wavetag.stages import say, stage
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="table of the split")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
-    metrics, rows = files.read_json(arguments.metrics), release.read_table(arguments.tags)
+    metrics, rows = release.read_metrics(arguments.metrics), release.read_table(arguments.tags)
     about = release.release(arguments.model, arguments.out, metrics, rows, release.count(arguments.split))
     say(f"release {about['name']}: the network of seed {about['seed']} is in {arguments.out}")
 
