@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: all flat setup test bench lint format
+.PHONY: all flat setup test bench audit lint format
 
 all: setup
 	@$(call unlock)
@@ -31,6 +31,11 @@ test: setup
 bench: setup
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+# That what is installed is what is locked, no secrets in the repository, and, where it can be reached, what is known
+# against what is locked. SECURITY.md has more of it.
+audit: setup
+	@$(BIN)/python audit/audit.py
 
 # `snakemake --lint` is among the tests (tests/test_graphs.py): all that it may find is that rules have no conda environment.
 lint: setup

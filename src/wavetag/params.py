@@ -369,7 +369,7 @@ def _read_once(path: Path, folder: Path) -> Any:
 def parsed(text: str, name: str) -> Any:
     """What YAML says, no key twice. Raises ``ParamsError``, one line that begins with ``name``."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (it is a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
