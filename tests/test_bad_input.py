@@ -5,6 +5,7 @@ little bad input, ``tests/fuzz/run.py`` gives it as much as one likes. Below sta
 """
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -19,7 +20,20 @@ from hypothesis import strategies as st
 
 import trained_models
 from fuzz import run, targets
-from wavetag import archives, audio, clips, files, model, model_folder, params, pipeline, release, splits, tagger
+from wavetag import (
+    archives,
+    audio,
+    clips,
+    command,
+    files,
+    model,
+    model_folder,
+    params,
+    pipeline,
+    release,
+    splits,
+    tagger,
+)
 
 # How many bad inputs each gets here: those that take long get fewer.
 EXAMPLES = {"dvc.yaml": 10, "command line": 4, "own table": 8, "Jamendo table": 8, "requests": 15}
@@ -452,7 +466,27 @@ def test_what_a_model_card_says_of_a_model_is_no_markup(trained, tmp_path):
 
 
 def test_a_name_that_is_longer_than_names_can_be_is_told(tmp_path, capsys):
-    from wavetag import command
-
     assert command.main(["tag", "a" * 5_000, "--model", "b" * 5_000]) == 1
     assert "no such model folder" in capsys.readouterr().err
+
+
+NAMES = {b"\xff.wav": "\\xff.wav", b"a\x1b[2Jb.wav": "a\\x1b[2Jb.wav", b"c\nd.wav": "c\\x0ad.wav"}
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--top=3", "--over-time"])
+def test_a_name_that_is_no_text_stops_nothing_and_moves_no_cursor(released, tmp_path, form, capsys):
+    for name in NAMES:
+        (tmp_path / os.fsdecode(name)).write_bytes(targets._second())
+        (tmp_path / os.fsdecode(b"bad " + name)).write_bytes(b"no sound")
+    assert command.main(["tag", str(tmp_path), "--model", str(released), form, "--jobs", "1"]) == 1
+    printed, told = capsys.readouterr()
+    for name in NAMES.values():
+        assert f"bad {name}: undecodable" in told.replace("c d.wav", "c\\x0ad.wav")
+    if form == "--json":
+        found = {entry["file"].rsplit("/", 1)[-1] for entry in json.loads(printed)}
+        assert found == {"\\xff.wav", "a\x1b[2Jb.wav", "c\nd.wav"}
+    elif form == "--csv":
+        assert "\\xff.wav,guitar," in printed
+    else:
+        assert "\x1b" not in printed
+        assert all(name in printed.replace("\n", "").replace(" ", "") for name in NAMES.values())

@@ -163,7 +163,7 @@ def stream(path: Path) -> Any:
     with path.open("rb") as file:
         if file.read(2) == SAMPLE_DUMP:
             raise AudioError("a MIDI sample dump: these are not taken")
-    return Stream(path)
+    return Stream(os.fsencode(path))  # of a name that is not UTF-8 soundfile takes the bytes alone
 
 
 class _Mono:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wavetag.commands import complain
+from wavetag.commands import complain, name_of, on_terminal
 
 _complain = partial(complain, "tag")
 TOP = 5
@@ -170,7 +170,7 @@ def _print_json(results: Iterable[Any], arguments: argparse.Namespace) -> None:
             heard = tagged.heard
             top = heard.top(arguments.top)
             found: dict[str, Any] = {
-                "file": str(tagged.path),
+                "file": name_of(tagged.path),
                 "seconds": round(heard.seconds, 3),
                 "tags": [{"tag": tag, "probability": round(value, 6)} for tag, value in top.items()],
             }
@@ -201,13 +201,14 @@ def _print_csv(results: Iterable[Any], arguments: argparse.Namespace) -> None:
         heard = tagged.heard
         top = heard.top(arguments.top)
         if not arguments.over_time:
-            writer.writerows([tagged.path, tag, f"{value:.6f}"] for tag, value in top.items())
+            writer.writerows([name_of(tagged.path), tag, f"{value:.6f}"] for tag, value in top.items())
         else:
             course = heard.over_time
             for start, row in zip(course.starts.tolist(), course.probabilities, strict=True):
                 for tag in top:
                     value = row[heard.tags.index(tag)]
-                    writer.writerow([tagged.path, f"{start:.3f}", f"{start + course.seconds:.3f}", tag, f"{value:.6f}"])
+                    place = (f"{start:.3f}", f"{start + course.seconds:.3f}")
+                    writer.writerow([name_of(tagged.path), *place, tag, f"{value:.6f}"])
         sys.stdout.flush()
 
 
@@ -237,7 +238,7 @@ def _table(results: list[Any], top: int) -> Any:
             Text.assemble(tag.replace(" ", "\u00a0"), "\u00a0", (shown(value), "bold"))
             for tag, value in tagged.heard.top(top).items()
         )
-        table.add_row(Text(str(tagged.path)), length(tagged.heard.seconds), tags)
+        table.add_row(Text(on_terminal(str(tagged.path))), length(tagged.heard.seconds), tags)
     return table
 
 
@@ -250,7 +251,7 @@ def _over_time(tagged: Any, top: int) -> Any:
     tags = list(heard.top(top))
     places = [heard.tags.index(tag) for tag in tags]
     every = -(-len(course.starts) // TIMES)
-    title = f"{tagged.path}: windows of {course.seconds:.2f} s"
+    title = f"{on_terminal(str(tagged.path))}: windows of {course.seconds:.2f} s"
     title += f", every {every}th of {len(course.starts)} (--csv has all)" if every > 1 else ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
     table.add_column("from", justify="right")
