@@ -156,6 +156,22 @@ def test_a_folder_in_a_files_place_is_told(tmp_path):
         params.read_yaml(tmp_path / "params.yaml")
 
 
+def test_a_word_that_is_no_text_is_told_as_its_bytes():
+    with pytest.raises(params.ParamsError, match=r"a=\\udcff: not valid YAML") as error:
+        params.parsed("\udcff", "a=\udcff")
+    str(error.value).encode()
+
+
+def test_an_error_moves_no_cursor_whatever_is_in_it(capsys):
+    from wavetag import stages
+
+    def fails():
+        raise ValueError("a\x1b[2J.csv: wrong\nb: wrong, too")
+
+    assert stages.status("split", fails) == 1
+    assert capsys.readouterr().err == "split: a\\x1b[2J.csv: wrong\nb: wrong, too\n"
+
+
 def test_a_message_is_no_longer_than_can_be_read():
     error = params.ParamsError("\n".join([f"params.yaml: {'x' * 70_000}"] * 100))
     lines = str(error).split("\n")

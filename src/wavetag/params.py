@@ -70,6 +70,7 @@ class ParamsError(ValueError):
     """
 
     def __init__(self, text: str):
+        text = text.encode(errors="backslashreplace").decode()  # words of a command line may be no UTF-8
         lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in text.split("\n")]
         if (more := len(lines) - MOST_LINES) > 0:
             lines[MOST_LINES:] = [f"{lines[MOST_LINES][:LONGEST_LINE]} (and {more} more)"]

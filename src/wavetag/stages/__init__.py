@@ -52,7 +52,10 @@ def status(name: str, run: Callable[[], int | None]) -> int:
     except EXPECTED as error:
         if os.environ.get("WAVETAG_TRACEBACK"):
             raise
-        print(f"{name}: {error}", file=sys.stderr)
+        from wavetag.commands import on_terminal
+
+        lines = map(on_terminal, str(error).split("\n"))  # names of files among it, and what was in them
+        print(f"{name}: " + "\n".join(lines), file=sys.stderr)
         return 1
     except BrokenPipeError:  # who read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
