@@ -4,7 +4,6 @@ The tests follow one another in one copy of the repository, as a user's commands
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,35 +11,11 @@ from pathlib import Path
 
 import pytest
 import requests
-import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
+import miniature
+from miniature import ENVIRONMENT, change, metrics, run
+
 pytestmark = pytest.mark.slow
-
-CONFIGS = {"base": {}, "linear_bn": {"frontend": "linear", "batch_norm": True}}
-ENVIRONMENT = {
-    **{key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GIT_", "DVC_"))},
-    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    **{f"GIT_{role}_{what}": "wavetag" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-}
-
-
-def run(folder: Path, *command: str, status: int = 0) -> str:
-    """Output and error of a command, which is to end with ``status``."""
-    finished = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert finished.returncode == status, finished.stdout[-4000:]
-    return finished.stdout
-
-
-def change(folder: Path, edit) -> None:
-    """Edit params.yaml as data."""
-    path = folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    edit(params)
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -56,32 +31,7 @@ def jobs(output: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     """The repository as a clone would have it, with miniature settings, committed."""
-    folder = tmp_path_factory.mktemp("clone") / "wave tag"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, tracked.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-
-    def miniature(params):
-        params["dataset"]["clips"] = 48
-        params["evaluate"]["resamples"] = 100
-        params["defaults"] |= {"epochs": 1, "seeds": [0, 1]}
-        params["experiments"] = {name: {**params["defaults"], **entry} for name, entry in CONFIGS.items()}
-        params["tables"] = {"table1": ["base"], "table2": ["linear_bn", "base"]}
-        params["questions"] = [{"ask": "Does a spectrogram help?", "one": "linear_bn", "other": "base"}]
-
-    change(folder, miniature)
-    run(folder, "git", "init", "-q")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "miniature")
-    return folder
+    return miniature.copy(tmp_path_factory.mktemp("clone") / "wave tag")
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +41,6 @@ def finished(copy) -> Path:
     assert "Table I" in output, "the tables are printed at the end"
     assert "Exception" not in output and "Traceback" not in output
     return copy
-
-
-def metrics(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (folder / "metrics").glob("*.json")}
 
 
 def test_one_command_gives_the_tables(finished):
