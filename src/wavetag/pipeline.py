@@ -19,6 +19,7 @@ import yaml
 
 from wavetag import files, findings, integrity, params, processes, search, sources
 
+GPUS = "WAVETAG_JOB_GPUS"  # in the environment of jobs on a cluster: whether those that train have a GPU each, 1 or 0
 SNAPSHOTS = ".params"
 CODE = "data/code"
 SUITES = Path("suites")
@@ -387,8 +388,14 @@ def _listing(dataset: Mapping[str, Any]) -> str:
     return "" if downloaded or source == params.GENERATOR else layout.stamp([source])
 
 
-def gpus() -> int:
-    """How many NVIDIA GPUs the driver lists; 0 where there is no driver."""
+def gpus(submitted: bool = False) -> int:
+    """How many NVIDIA GPUs the driver lists; 0 where there is no driver.
+
+    Args:
+        submitted: whether this is a job that another process submitted to a cluster; what that says (``GPUS``) holds.
+    """
+    if submitted and GPUS in os.environ:
+        return int(os.environ[GPUS])
     try:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=20)
     except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):

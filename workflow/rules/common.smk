@@ -1,4 +1,5 @@
 # What the rules share. DVC owns the stages and their state: every rule runs one DVC stage. Snakemake schedules them.
+import os
 import sys
 from pathlib import Path
 
@@ -22,14 +23,14 @@ if config != SETTINGS[""]:
         " `dvc exp run -S experiments.NAME.KEY=VALUE`, instead of --config"
     )
 STAGES = pipeline.load_stages(SETTINGS)
-if workflow.is_main_process:  # a job on another machine is a Snakemake too
+if workflow.is_main_process:  # a cluster's jobs find all that written, and would write it many at a time
     pipeline.write_code()
     try:
         integrity.tidy()
         FOUND = pipeline.check_files(SETTINGS, STAGES)
     except (integrity.IntegrityError, OSError) as error:
         raise WorkflowError(str(error))
-pipeline.write_snapshots(SETTINGS, STAGES)
+    pipeline.write_snapshots(SETTINGS, STAGES)
 OUTS = pipeline.all_outs(SETTINGS, STAGES)
 if workflow.is_main_process:
     adoption.adopt(OUTS, missing=["data/raw", "data/prepared"])
@@ -46,11 +47,35 @@ wildcard_constraints:
     rate="[0-9]+",
 
 
-# How many jobs may have a GPU at a time: as many as there are, times jobs_per_gpu, unless the command line says otherwise.
-# With none, jobs ask for none: they must not wait for what never comes.
+# How many jobs may have a GPU at a time: as many as there are, times jobs_per_gpu, unless the command line or a profile
+# says otherwise. With none, jobs ask for none: they must not wait for what never comes. A job on a cluster takes it from
+# who submitted it, as Snakemake passes no limits on: what it was given a GPU for it is to train on that, and nothing else
+# is to look for one.
 if "gpu" not in workflow.global_resources:
-    workflow.global_resources["gpu"] = pipeline.gpus() * SETTINGS[""].get("jobs_per_gpu", 1)
+    jobs_per_gpu = SETTINGS[""].get("jobs_per_gpu", 1)
+    workflow.global_resources["gpu"] = pipeline.gpus(submitted=not workflow.is_main_process) * jobs_per_gpu
 GPU = min(1, workflow.global_resources["gpu"].value)
+os.environ[pipeline.GPUS] = str(GPU)
+
+# What can use every core takes as many as --cores says. A cluster's jobs have what its profile sets for the rule: the
+# process that submits them has no cores to share out.
+CORES = workflow.global_resources["_cores"].value or 1
+
+
+def more(amount):
+    """What a job asks a cluster for: as much as was measured, with a margin, and once more of it at each new attempt.
+
+    docs/clusters.md has the measurements. On one machine Snakemake does not look at it.
+    """
+    return lambda wildcards, attempt: amount * attempt
+
+
+def training_minutes(wildcards, input, attempt):
+    """An hour for each gigabyte of clips, which is some 1,400, and an hour at least; as often again at each attempt.
+
+    A training that is ended by its time goes on from its checkpoint at the next.
+    """
+    return attempt * max(60, round(60 * input.size_mb / 1000))
 
 
 def settings(stage, experiment="", root=""):

@@ -20,7 +20,10 @@ rule acquire:
         directory(DATASET),
     log:
         "logs/acquire.log",
-    threads: workflow.cores
+    threads: CORES
+    resources:
+        mem_mb=more(1000),
+        runtime=more(120),
     shell:
         "dvc --wait-for-lock repro -q -s acquire 2>&1 | tee {log}"
 
@@ -35,7 +38,10 @@ rule prepare:
         manifest="data/prepared/{rate}/manifest.tsv",
     log:
         "logs/prepare_{rate}.log",
-    threads: workflow.cores
+    threads: CORES
+    resources:
+        mem_mb=more(1500),
+        runtime=more(60),
     shell:
         "dvc --wait-for-lock repro -q -s prepare@{wildcards.rate} 2>&1 | tee {log}"
 
@@ -51,6 +57,9 @@ rule split:
         tags="data/split/tags.txt",
     log:
         "logs/split.log",
+    resources:
+        mem_mb=more(1000),
+        runtime=more(15),
     shell:
         "dvc --wait-for-lock repro -q -s split 2>&1 | tee {log}"
 
@@ -66,6 +75,9 @@ rule split_of_suite:
         tags="{root}data/splits/{split}/tags.txt",
     log:
         "{root}logs/split_{split}.log",
+    resources:
+        mem_mb=more(1000),
+        runtime=more(15),
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:split@{wildcards.split} 2>&1 | tee {log}"
 
@@ -80,5 +92,8 @@ rule normalise:
         "data/statistics/{rate}.json",
     log:
         "logs/normalise_{rate}.log",
+    resources:
+        mem_mb=more(1000),
+        runtime=more(30),
     shell:
         "dvc --wait-for-lock repro -q -s normalise@{wildcards.rate} 2>&1 | tee {log}"

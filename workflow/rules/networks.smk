@@ -20,6 +20,8 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
+        mem_mb=more(4000),
+        runtime=training_minutes,
     shell:
         "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
 
@@ -37,6 +39,9 @@ rule evaluate:
         metrics="{root}metrics/{name}.json",
     log:
         "{root}logs/evaluate_{name}.log",
+    resources:
+        mem_mb=more(2000),
+        runtime=more(30),
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
 
@@ -52,6 +57,9 @@ rule release:
         directory("taggers/{name}"),
     log:
         "logs/release_{name}.log",
+    resources:
+        mem_mb=more(1500),
+        runtime=more(15),
     shell:
         "dvc --wait-for-lock repro -q -s release@{wildcards.name} 2>&1 | tee {log}"
 
@@ -67,6 +75,9 @@ rule publish:
         "{root}data/published.txt",
     log:
         "{root}logs/publish.log",
+    resources:
+        mem_mb=more(1000),
+        runtime=more(15),
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:publish 2>&1 | tee {log}"
 
@@ -89,5 +100,8 @@ rule findings:
         ),
     log:
         "{root}logs/findings.log",
+    resources:
+        mem_mb=more(2500),
+        runtime=more(30),
     shell:
         "dvc --wait-for-lock repro -q -s {wildcards.root}dvc.yaml:findings 2>&1 | tee {log}"

@@ -25,6 +25,9 @@ rule baseline:
         tags="metrics/tags/baselines.csv",
     log:
         "logs/baseline.log",
+    resources:
+        mem_mb=more(2500),
+        runtime=more(45),
     shell:
         "dvc --wait-for-lock repro -q -s baseline 2>&1 | tee {log}"
 
@@ -47,6 +50,9 @@ rule aggregate:
         ),
     log:
         "logs/aggregate.log",
+    resources:
+        mem_mb=more(1500),
+        runtime=more(20),
     shell:
         "dvc --wait-for-lock repro -q -s aggregate 2>&1 | tee {log}"
 
@@ -69,6 +75,9 @@ rule figures:
         ),
     log:
         "logs/figures.log",
+    resources:
+        mem_mb=more(2500),
+        runtime=more(20),
     shell:
         "dvc --wait-for-lock repro -q -s figures 2>&1 | tee {log}"
 
@@ -95,6 +104,9 @@ rule report:
         ),
     log:
         "logs/report.log",
+    resources:
+        mem_mb=more(3000),
+        runtime=more(45),
     shell:
         "dvc --wait-for-lock repro -q -s report 2>&1 | tee {log}"
 
@@ -107,5 +119,8 @@ rule filters:
         directory("suites/paper/reports/filters"),
     log:
         "suites/paper/logs/filters.log",
+    resources:
+        mem_mb=more(1500),
+        runtime=more(20),
     shell:
         "dvc --wait-for-lock repro -q -s suites/paper/dvc.yaml:filters 2>&1 | tee {log}"

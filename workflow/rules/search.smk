@@ -19,6 +19,8 @@ rule trial:
         "suites/search/logs/trial_{name}.log",
     resources:
         gpu=GPU,
+        mem_mb=more(4000),
+        runtime=training_minutes,
     shell:
         "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:trial@{wildcards.name} 2>&1 | tee {log}"
 
@@ -39,6 +41,8 @@ rule study:
     priority: 1  # the longest jobs first, side by side
     resources:
         gpu=GPU,
+        mem_mb=more(4000),
+        runtime=training_minutes,
     shell:
         "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:study@{wildcards.worker} 2>&1 | tee {log}"
 
@@ -56,6 +60,9 @@ rule choose:
         "suites/search/metrics/importance.json",
     log:
         "suites/search/logs/choose.log",
+    resources:
+        mem_mb=more(1000),
+        runtime=more(15),
     shell:
         "dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:choose 2>&1 | tee {log}"
 
@@ -75,6 +82,8 @@ rule train_chosen:
         "suites/search/logs/train_chosen_{search}.log",
     resources:
         gpu=GPU,
+        mem_mb=more(4000),
+        runtime=training_minutes,
     shell:
         "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:train_chosen@{wildcards.search} 2>&1 | tee {log}"
 
@@ -92,6 +101,9 @@ rule evaluate_chosen:
         metrics="suites/search/metrics/chosen_{search}.json",
     log:
         "suites/search/logs/evaluate_chosen_{search}.log",
+    resources:
+        mem_mb=more(2000),
+        runtime=more(30),
     shell:
         "dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:evaluate@{wildcards.search} 2>&1 | tee {log}"
 
@@ -110,6 +122,9 @@ rule search_results:
         tables=directory("suites/search/metrics/tables"),
     log:
         "suites/search/logs/search_results.log",
+    resources:
+        mem_mb=more(2500),
+        runtime=more(30),
     shell:
         "dvc --wait-for-lock repro -q -s suites/search/dvc.yaml:search_results 2>&1 | tee {log}"
 
