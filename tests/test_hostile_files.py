@@ -24,7 +24,19 @@ import yaml
 
 import trained_models
 from fuzz import targets
-from wavetag import archives, clips, command, evaluations, fine_tuning, model, params, preparation, release, training
+from wavetag import (
+    archives,
+    clips,
+    command,
+    evaluations,
+    files,
+    fine_tuning,
+    model,
+    params,
+    preparation,
+    release,
+    training,
+)
 from wavetag.datasets import coursework, folder, layout, magnatagatune
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,13 +110,19 @@ def test_a_pickle_in_the_place_of_an_array(canary):
 
 def test_checkpoints(canary, capsys):
     """By torch.load, which reads pickles: with weights_only, and what it refuses is begun anew."""
-    path = Path("seed_0.pt")
+    path, begun = Path("seed_0.pt"), [training.Training(torch.nn.Linear(1, 1), None)]
     for old in (True, False):
-        torch.save({"fingerprint": "mine", "best": Runs(canary)}, path, _use_new_zipfile_serialization=not old)
-        assert not training.Training(torch.nn.Linear(1, 1), None).restore(path, "mine", torch.device("cpu"))
+        content = io.BytesIO()
+        state = {"fingerprint": "mine", "trainings": [Runs(canary)]}
+        torch.save(state, content, _use_new_zipfile_serialization=not old)
+        files.write_sealed(path, content.getvalue())
+        assert not training.restore(path, "mine", begun, torch.device("cpu"))
         assert "seed_0.pt: not a whole checkpoint (UnpicklingError)" in capsys.readouterr().out
+    for content in (pickle.dumps(Runs(canary)), b"x" * 40):
+        files.write_sealed(path, content)
+        assert not training.restore(path, "mine", begun, torch.device("cpu"))
     path.write_bytes(pickle.dumps(Runs(canary)))
-    assert not training.Training(torch.nn.Linear(1, 1), None).restore(path, "mine", torch.device("cpu"))
+    assert not training.restore(path, "mine", begun, torch.device("cpu"))
 
 
 # Models

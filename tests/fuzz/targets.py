@@ -538,24 +538,20 @@ def _checkpoints() -> list[bytes]:
     import torch
 
     made = io.BytesIO()
-    state = {
-        "fingerprint": "another",
-        "history": [{"epoch": 1}],
-        "best": {"w": torch.ones(3)},
-        "random": [torch.ones(2)],
-    }
-    torch.save(state, made)
+    state = {"history": [{"epoch": 1}], "best": {"w": torch.ones(3)}, "random": torch.ones(2)}
+    torch.save({"fingerprint": "another", "trainings": [state]}, made)
     return [made.getvalue()]
 
 
 def _read_checkpoint(content: bytes, folder: Path) -> bool:
     import torch
 
-    from wavetag import training
+    from wavetag import files, training
 
-    path = write(folder, "seed_0.pt", content)
-    begun = training.Training(torch.nn.Linear(2, 2), None)
-    demand(not begun.restore(path, "mine", torch.device("cpu")), "it is of another training")
+    path = folder / "seed_0.pt"
+    files.write_sealed(path, content)  # as one who wants it to be read would
+    begun = [training.Training(torch.nn.Linear(2, 2), None)]
+    demand(not training.restore(path, "mine", begun, torch.device("cpu")), "it is of another training")
     return True
 
 
