@@ -102,11 +102,12 @@ def main() -> None:
         ),
         "comparisons": (compared, "Differences between configs, on the same test clips", tables.COMPARISONS),
     }
-    for name, (frame, title, after) in pages.items():
-        files.write_table(arguments.out / f"{name}.csv", frame, decimals=DECIMALS)
-        of_configs = name in tables.TITLES
-        shown = tables.readable(frame, tables.TITLES[name]) if of_configs else tables.readable_comparisons(frame)
-        files.write_text(arguments.out / f"{name}.md", tables.markdown(title, above, shown, after))
+    with files.folder_written_whole(arguments.out) as folder:
+        for name, (frame, title, after) in pages.items():
+            files.write_table(folder / f"{name}.csv", frame, decimals=DECIMALS)
+            of_configs = name in tables.TITLES
+            shown = tables.readable(frame, tables.TITLES[name]) if of_configs else tables.readable_comparisons(frame)
+            files.write_text(folder / f"{name}.md", tables.markdown(title, above, shown, after))
     say(f"aggregate: {len(names)} configs in {arguments.out}")
 
 

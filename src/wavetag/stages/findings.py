@@ -157,10 +157,11 @@ def main() -> None:
     arguments = parser.parse_args()
     pipeline = Pipeline(arguments.suite)
     content = files.rounded(answers(pipeline), DECIMALS)
-    if arguments.suite:
-        write_table(pipeline, arguments.out)
-    files.write_text(arguments.out / "findings.md", findings.markdown(content))
-    files.write_json(arguments.out / "findings.json", content)
+    with files.folder_written_whole(arguments.out) as folder:
+        if arguments.suite:
+            write_table(pipeline, folder)
+        files.write_text(folder / "findings.md", findings.markdown(content))
+        files.write_json(folder / "findings.json", content)
     for one in content["unanswered"]:
         say(f"findings: not answered: {one['ask']} {one['why']}")
     say(f"findings: {len(content['findings'])} of {pipeline.suite} in {arguments.out}")
