@@ -54,5 +54,5 @@ define unlock
 if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then running=; \
   for process in $$(pgrep -x snakemake); do \
     if [ "$$(readlink /proc/$$process/cwd)" = "$$(pwd -P)" ]; then running=yes; fi; done; \
-  if [ -z "$$running" ]; then $(BIN)/snakemake --unlock --quiet >/dev/null 2>&1 || true; fi; fi
+  if [ -z "$$running" ]; then $(BIN)/snakemake --cores 1 --unlock --quiet >/dev/null 2>&1 || true; fi; fi
 endef

@@ -37,12 +37,12 @@ def calls(folder: Path) -> list[str]:
 def test_a_lock_that_a_kill_left_is_removed_and_that_of_a_run_under_way_is_not(clone, tmp_path, running):
     folder = {"one in another clone": tmp_path, "one here": clone}.get(running)
     if folder is None:
-        assert calls(clone) == ["--unlock --quiet", "--cores 3 all"]
+        assert calls(clone) == ["--cores 1 --unlock --quiet", "--cores 3 all"]
         return
     command = [str(clone / ".venv/bin/snakemake"), "wait"]
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        assert calls(clone) == [*(["--unlock --quiet"] if folder == tmp_path else []), "--cores 3 all"]
+        assert calls(clone) == [*(["--cores 1 --unlock --quiet"] if folder == tmp_path else []), "--cores 3 all"]
         other.stdin.write(b"\n")
         other.stdin.close()
 
