@@ -156,6 +156,14 @@ def test_a_folder_in_a_files_place_is_told(tmp_path):
         params.read_yaml(tmp_path / "params.yaml")
 
 
+def test_several_keys_that_are_missing_are_told_once(tmp_path):
+    (tmp_path / "params.yaml").write_text("dataset: {name: minitune}\n")
+    with pytest.raises(params.ParamsError) as error:
+        params.load(tmp_path / "params.yaml")
+    lines = str(error.value).split("\n")
+    assert len(lines) == len(set(lines)) == 2 and all("is missing" in line for line in lines)
+
+
 def test_a_word_that_is_no_text_is_told_as_its_bytes():
     with pytest.raises(params.ParamsError, match=r"a=\\udcff: not valid YAML") as error:
         params.parsed("\udcff", "a=\udcff")
@@ -175,7 +183,7 @@ def test_an_error_moves_no_cursor_whatever_is_in_it(capsys):
 def test_a_message_is_no_longer_than_can_be_read():
     error = params.ParamsError("\n".join([f"params.yaml: {'x' * 70_000}"] * 100))
     lines = str(error).split("\n")
-    assert len(lines) == params.MOST_LINES + 1 and lines[-1].endswith("(and 60 more)")
+    assert len(lines) == params.MOST_LINES + 1 and lines[-1].endswith("(and 85 more)")
     assert max(map(len, lines)) < params.LONGEST_LINE + 30
 
 

@@ -57,7 +57,7 @@ VOCABULARIES = "merged50, standard50, all, top:N (N at least 1) and lists of tag
 MOST_VALUES = 100_000  # of a file of settings, with all aliases written out: ours have some thousands
 LONGEST_NUMBER = 100  # digits
 DEEPEST = 50  # brackets within one another
-LONGEST_LINE, MOST_LINES = 1_500, 40  # of a message, in characters and beside one that says how many there are more
+LONGEST_LINE, MOST_LINES = 1_000, 15  # of a message, in characters and beside one that says how many there are more
 
 OF_SUITES = ("common", "splits", "study", "questions")  # what a suite may have besides experiments
 BASES = ("defaults", "common")  # what entries begin with
@@ -459,13 +459,14 @@ def schema_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     yield from _told_once(([str(part) for part in error.absolute_path], _sentence(error)) for error in in_order)
 
 
-def _told_once(problems: Iterable[tuple[list[str], str]]) -> Iterator[str]:
+def _told_once(problems: Iterable[tuple[Sequence[str], str]]) -> Iterator[str]:
     """Key and sentence of each as a line; what entries have from what they begin with is told of that alone."""
     of_bases = set()
-    for path, sentence in problems:
+    # of each of several keys that are missing jsonschema has an error of its own, whose sentence names them all
+    for path, sentence in dict.fromkeys((tuple(path), sentence) for path, sentence in problems):
         if path and path[0] in BASES:
             of_bases.add((*path[1:], sentence))
-        elif path[:1] == ["experiments"] and (*path[2:], sentence) in of_bases:
+        elif path[:1] == ("experiments",) and (*path[2:], sentence) in of_bases:
             continue
         yield f"{'.'.join(path) or '(top level)'}: {sentence}"
 
