@@ -337,6 +337,17 @@ def test_a_members_path_that_is_too_long_is_refused_at_once(tmp_path, name):
         archives.unpack([tmp_path / "mp3.zip"], tmp_path / "out", lambda line: None)
 
 
+def test_a_message_about_an_archive_does_not_repeat_all_that_is_wrong(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mp3.zip", "w") as archive:
+        archive.writestr("a", b"x")
+    content = bytearray((tmp_path / "mp3.zip").read_bytes())
+    content[26:28] = (20_000).to_bytes(2, "little")  # the length of the name that stands beside the member
+    (tmp_path / "mp3.zip").write_bytes(bytes(content[:31]) + b"n" * 40_000 + bytes(content[31:]))
+    with pytest.raises(archives.ArchiveError, match=r"mp3.zip: ") as error:
+        archives.unpack([tmp_path / "mp3.zip"], tmp_path / "out", lambda line: None)
+    assert len(str(error.value)) < 1_500
+
+
 # Sound
 
 

@@ -102,7 +102,7 @@ def unpack(parts: Sequence[Path], folder: Path, say: Callable[[str], None], only
             return len(wanted)
     # what zipfile raises for a damaged list of members, NotImplementedError for one of a later zip version
     except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
-        raise ArchiveError(f"{name}: no whole zip archive: {error}") from error
+        raise ArchiveError(f"{name}: no whole zip archive: {files.one_line(error)}") from error
     except _BeforeStart as error:
         raise ArchiveError(f"{name}: no whole zip archive: it points to {error}") from error
 
@@ -144,7 +144,7 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
                 raise zipfile.BadZipFile(f"{target.tell()} bytes where {member.file_size} should be")
     # what zipfile raises for a damaged member: NotImplementedError for its compression, RuntimeError for encryption
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {error}") from error
+        raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {files.one_line(error)}") from error
     except OSError as error:
         if error.errno is not None or isinstance(error, _BeforeStart):
             raise
