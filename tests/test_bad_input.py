@@ -473,6 +473,7 @@ def test_a_message_of_torch_is_one_line(released):
 def test_scores_of_another_shape_are_refused_by_name(tmp_path):
     good = json.loads(targets._metrics()[0])
     bad = [[], {}, good | {"views": 5}, good | {"roc_auc_ci": [1]}, good | {"seeds": "2"}, good | {"test_clips": None}]
+    bad.append(good | {"view": "\ud800"})
     for content in bad:
         path = targets.write(tmp_path, "base.json", json.dumps(content).encode())
         with pytest.raises(ValueError, match=r"base.json: not the scores of a config"):

@@ -102,6 +102,7 @@ def read_metrics(path: str | Path) -> dict[str, Any]:
             raise ValueError("seeds, converged or view is missing, or something else")
         if not all(map(model_folder.is_line, metrics["views"])):
             raise ValueError("a view's name is no line of text")
+        json.dumps(metrics, ensure_ascii=False).encode()  # what JSON can say in escapes and no file can hold
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = files.one_line(repr(error))
         raise ValueError(f"{path}: not the scores of a config: {said}; evaluate it again") from error
