@@ -501,6 +501,12 @@ def test_what_a_model_card_says_of_a_model_is_no_markup(trained, tmp_path):
     assert "<script>" not in before.split("---\n", 2)[2]
 
 
+def test_a_folder_to_write_whose_name_is_too_long_is_told(trained, capsys):
+    assert command.main(["release", str(trained), "9" * 5_000]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("wavetag release: '999") and told.endswith("longer than a name can be\n") and len(told) < 200
+
+
 def test_a_name_that_is_longer_than_names_can_be_is_told(tmp_path, capsys):
     assert command.main(["tag", "a" * 5_000, "--model", "b" * 5_000]) == 1
     assert "no such model folder" in capsys.readouterr().err

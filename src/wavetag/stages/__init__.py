@@ -61,6 +61,9 @@ def status(name: str, run: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            print(f"{name}: {str(error.filename)[:80]!r}…: longer than a name can be", file=sys.stderr)
+            return 1
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"{name}: no space left on the disk: free some and run the same command again", file=sys.stderr)
