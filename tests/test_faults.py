@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent / "faults"))
 
 import harness
-import miniature as of_miniature
+import undisturbed as of_miniature
 from harness import Run, Trial
 
 pytestmark = pytest.mark.slow

@@ -39,6 +39,7 @@ LONG_AGO = 1.0  # seconds since 1970: older than anything that a stage reads
 FOLDER = ".dir"  # how DVC's sums of folders end
 NAMED = 5  # damaged files that are told of one by one
 Told = Callable[[str], None]
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class IntegrityError(Exception):
@@ -162,8 +163,7 @@ def read_record(root: str, told: Told = _tell) -> dict[str, Any]:
         return kept["stages"]
     try:
         text = content.decode()
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        stages = _stages(yaml.load(text, loader))  # noqa: S506 - each of the two is a safe one
+        stages = _stages(yaml.load(text, Loader=_Loader))  # noqa: S506 (it is a SafeLoader)
     except (UnicodeDecodeError, yaml.YAMLError, _NotARecord) as error:
         if not kept:
             raise IntegrityError(

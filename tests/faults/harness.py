@@ -30,8 +30,8 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import miniature as of_miniature
-from miniature import HOOKS, Miniature
+import undisturbed as of_miniature
+from undisturbed import HOOKS, Miniature
 
 KINDS = ("kill_stage", "kill_dvc", "kill_snakemake", "disk_full", "truncate", "flip", "permissions", "clock")
 WHERE = ("input", "output", "unfinished", "record", "cache")  # of a damaged file

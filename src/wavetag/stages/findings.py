@@ -43,10 +43,9 @@ class Pipeline:
     def split(self, suite: str, split: str) -> splits.Split:
         """All clips of a split."""
         path = self.split_path(suite, split)
-        try:
-            return splits.read(path)
-        except FileNotFoundError as error:
-            raise ValueError(f"{path}: no such file: {findings.made_by(suite)} makes it") from error
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file: {findings.made_by(suite)} makes it")
+        return splits.read(path)
 
     def _labels(self, suite: str, split: str) -> findings.Labels:
         test = self.split(suite, split).only(splits.TEST)
