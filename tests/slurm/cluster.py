@@ -168,7 +168,7 @@ def cluster(gpus: int = 2, cpus: int = 8, memory: int = 64_000) -> Iterator[Clus
     if reason := obstacle():
         raise Unavailable(reason)
     if lacking := missing():
-        raise Unavailable(f"{', '.join(lacking)} not installed")
+        raise Unavailable(f"{', '.join(lacking)} not installed: python tests/slurm/cluster.py --install")
     with ExitStack() as stack:
         # the name is short: a socket's path has 107 bytes at most
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{MARK}.", ignore_cleanup_errors=True)))
