@@ -228,7 +228,7 @@ def test_a_training_that_was_killed_goes_on_and_gives_the_same_numbers(finished,
 
 
 def round_trip(finished: Path, folder: Path, *remote: str) -> None:
-    """Push to a remote, clone, pull: then nothing is left to do, and an edited setting makes what it needs, no more."""
+    """Push to a remote, clone, pull: then nothing is left to do."""
     made, clone = folder / "made", folder / "a clone"
     shutil.copytree(finished, made, symlinks=True)
     run(made, "dvc", "remote", "add", "-d", "storage", remote[0])
@@ -245,9 +245,6 @@ def round_trip(finished: Path, folder: Path, *remote: str) -> None:
     weights = "models/base/seed_0_best.safetensors"
     assert (clone / weights).read_bytes() == (finished / weights).read_bytes()
     assert not (clone / "data/raw").exists() and not (clone / "data/prepared/12000/clips.npy").exists()
-    change(clone, lambda params: params["experiments"]["base"].update(momentum=0.5))
-    planned = jobs(run(clone, "snakemake", "-n", "--quiet", "rules", "--", "all"))
-    assert planned["train"] == planned["evaluate"] == planned["acquire"] == 1
 
 
 def test_who_pulls_results_from_a_folder_computes_nothing(finished, tmp_path):
