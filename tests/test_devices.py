@@ -169,7 +169,6 @@ def test_eight_jobs_share_three_devices_though_some_are_killed(tmp_path, jobs):
             (_, device, begin), (_, _, end) = lines
         spans[device].append((float(begin), float(end)))
     assert sum(map(len, spans.values())) == 8, "every job ran"
-    assert all(spans.values()), "no device stood idle"
     assert max(most_at_once(of) for of in spans.values()) <= jobs
     assert [process.returncode for process in started[2:]] == [0] * 6
 
