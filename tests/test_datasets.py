@@ -16,7 +16,7 @@ import soundfile
 import yaml
 
 from conftest import make_dataset, tone
-from test_pipeline import BIN, change, run
+from miniature import BIN, change, run
 from wavetag import clips, splits, tags
 from wavetag.datasets import magnatagatune
 

@@ -159,7 +159,8 @@ def test_eight_jobs_share_three_devices_though_some_are_killed(tmp_path, jobs):
         process.kill()
         process.wait()
     for process in started:
-        output, _ = process.communicate(timeout=60)
+        output = process.stdout.read()  # not communicate(), which passes over what readline() has read ahead
+        process.wait(timeout=60)
         if process in killed and "end" not in output:
             device, begin, end = begun[process]
         else:
@@ -169,6 +170,7 @@ def test_eight_jobs_share_three_devices_though_some_are_killed(tmp_path, jobs):
             (_, device, begin), (_, _, end) = lines
         spans[device].append((float(begin), float(end)))
     assert sum(map(len, spans.values())) == 8, "every job ran"
+    assert all(spans.values()), "no device stood idle"
     assert max(most_at_once(of) for of in spans.values()) <= jobs
     assert [process.returncode for process in started[2:]] == [0] * 6
 

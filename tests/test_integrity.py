@@ -76,7 +76,7 @@ def test_sums_are_those_of_dvc(tmp_path, monkeypatch):
     (tmp_path / "out/.snakemake_timestamp").touch()
     (tmp_path / "out/__pycache__").mkdir()
     (tmp_path / "out/__pycache__/a.pyc").write_bytes(b"compiled")
-    subprocess.run(["dvc", "init", "-q", "--no-scm", "-f"], check=True)
+    subprocess.run([str(Path(sys.executable).with_name("dvc")), "init", "-q", "--no-scm", "-f"], check=True)
     (tmp_path / ".dvcignore").write_text("# comment\n.snakemake_timestamp\n__pycache__\n")
     with Repo(".") as repo:
         for name in ("out", "out/a.bin", "out/b"):

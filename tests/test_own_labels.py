@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import trained_models
-from test_pipeline import ENVIRONMENT, ROOT
+from miniature import ENVIRONMENT, ROOT
 from wavetag import model_folder, release
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,6 @@ The tests follow one another in one copy of the repository, as a user's commands
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -248,7 +247,6 @@ def round_trip(finished: Path, folder: Path, *remote: str) -> None:
     assert not (clone / "data/raw").exists() and not (clone / "data/prepared/12000/clips.npy").exists()
 
 
-@pytest.mark.skipif("WAVETAG_LONG_TESTS" not in os.environ, reason="takes minutes: WAVETAG_LONG_TESTS=1 runs it")
 def test_who_pulls_results_from_a_folder_computes_nothing(finished, tmp_path):
     round_trip(finished, tmp_path, str(tmp_path / "storage"))
 
