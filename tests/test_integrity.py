@@ -211,6 +211,17 @@ def test_dvcs_list_of_running_commands_is_removed_if_it_is_cut_short(folder, con
     assert integrity.RUNNING.exists() == stays
 
 
+@pytest.mark.parametrize(
+    ("content", "stays"), [(b'{"rule": "all"}', True), (b'{"rule": "\xac"}', False), (b'{"r', False)]
+)
+def test_what_snakemake_noted_of_a_job_is_removed_if_it_cannot_be_read(folder, content, stays):
+    path = integrity.METADATA / "@long" / "bmFtZQ=="
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    integrity.tidy(said)
+    assert path.exists() == stays
+
+
 def test_an_empty_folder_of_dvcs_run_cache_is_removed(folder):
     for name in ("ab/empty", "cd/full"):
         (integrity.RUNS / name).mkdir(parents=True)

@@ -34,6 +34,7 @@ OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 SUM = re.compile(r"[0-9a-f]{32}(\.dir)?")
 RUNS = Path(".dvc/cache/runs")
 RUNNING = Path(".dvc/tmp/rwlock")  # which commands of DVC are under way
+METADATA = Path(".snakemake/metadata")
 TIMESTAMP = ".snakemake_timestamp"
 LONG_AGO = 1.0  # seconds since 1970: older than anything that a stage reads
 FOLDER = ".dir"  # how DVC's sums of folders end
@@ -285,9 +286,20 @@ def tidy(told: Told = _tell) -> None:
     """See to what killed processes leave behind and DVC stumbles over."""
     wait_for_orphans(told)
     remove_torn_list()
+    remove_torn_records()
     for folder in RUNS.glob("*/*"):  # DVC makes the folder first, and ends with an error if it finds it empty
         with suppress(OSError):
             folder.rmdir()
+
+
+def remove_torn_records() -> None:
+    """Remove what Snakemake noted of a job if it is no longer text: it would end with an error that names no file."""
+    for path in METADATA.rglob("*"):
+        if path.is_file():
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                path.unlink()
 
 
 def wait_for_orphans(told: Told = _tell, poll: float = 0.5) -> None:
