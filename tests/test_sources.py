@@ -1,10 +1,11 @@
 """What counts as code: all but comments, docstrings and blank lines."""
 
 import ast
+import errno
 
 import pytest
 
-from wavetag import sources
+from wavetag import files, sources
 
 MODULE = '''"""A module."""
 
@@ -99,12 +100,41 @@ def test_a_file_whose_code_is_the_same_keeps_its_date_and_one_of_no_module_goes(
     monkeypatch.setattr(sources, "PACKAGE", package)
     sources.write(out)
     assert (out / "one.py").read_text() == "a = 1\n"
-    dates = {path: path.stat().st_mtime_ns for path in out.rglob("*.py")}
+    dates = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     (package / "one.py").write_text("'''The first.'''\na = 1  # one\n")
     sources.write(out)
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.py")} == dates
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == dates
+    (out / "one.py").write_bytes(b"\x99")  # damaged
+    sources.write(out)
+    assert (out / "one.py").read_text() == "a = 1\n"
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == dates | {
+        out / "one.py": (out / "one.py").stat().st_mtime_ns
+    }
     (package / "one.py").write_text("a = 2\n")
     (package / "inner/two.py").unlink()
     sources.write(out)
     assert (out / "one.py").read_text() == "a = 2\n"
     assert [path.name for path in out.rglob("*")] == ["one.py"]
+
+
+def test_code_that_cannot_all_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    package, out = tmp_path / "package", tmp_path / "out"
+    package.mkdir()
+    (package / "one.py").write_text("a = 1\n")
+    (package / "two.py").write_text("b = 1\n")
+    monkeypatch.setattr(sources, "PACKAGE", package)
+    sources.write(out)
+    (package / "one.py").write_text("a = 2\n")
+    (package / "two.py").write_text("b = 2\n")
+    write = files.write_text
+
+    def until_the_disk_is_full(path, text):
+        if path.name == "two.py":
+            raise OSError(errno.ENOSPC, "full")
+        write(path, text)
+
+    monkeypatch.setattr(files, "write_text", until_the_disk_is_full)
+    with pytest.raises(OSError, match="full"):
+        sources.write(out)
+    assert [(out / name).read_text() for name in ("one.py", "two.py")] == ["a = 1\n", "b = 1\n"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != "package"] == ["out"]

@@ -5,6 +5,7 @@ A stage has to run again when its code changes, and need not when only what is s
 
 import ast
 import io
+import shutil
 import tokenize
 from pathlib import Path
 
@@ -64,20 +65,30 @@ def of_module(name: str) -> bytes:
 
 
 def write(out: Path) -> None:
-    """Write the code of every module of this package under a folder, in folders as they are in.
+    """Write the code of every module of this package as a folder, in folders as they are in, whole or not at all.
 
-    A file whose code is the same is left as it is, its date too; one whose module is gone is removed.
+    A file whose code is the same keeps its date, and so does a folder of such. If all are, nothing is written.
     """
     from wavetag import files
 
-    modules = {path.relative_to(PACKAGE): path for path in sorted(PACKAGE.rglob("*.py"))}
-    for module, path in modules.items():
-        text = code(path.read_text(encoding="utf-8"))
-        if not (out / module).is_file() or (out / module).read_text(encoding="utf-8") != text:
-            files.write_text(out / module, text)
-    for path in sorted(out.rglob("*"), reverse=True):
-        if path.is_dir():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif path.relative_to(out) not in modules:
-            path.unlink()
+    modules = {
+        path.relative_to(PACKAGE): code(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    same = {module for module, text in modules.items() if _reads(out / module, text)}
+    if same == {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == set(modules):
+        return
+    with files.folder_written_whole(out) as folder:
+        for module, text in modules.items():
+            (folder / module).parent.mkdir(parents=True, exist_ok=True)
+            if module in same:
+                shutil.copy2(out / module, folder / module)
+            else:
+                files.write_text(folder / module, text)
+        for inner in {module.parent for module in modules} - {Path()}:
+            of_it = {module for module in modules if module.parent == inner}
+            if of_it <= same and of_it == {path.relative_to(out) for path in (out / inner).glob("*.py")}:
+                shutil.copystat(out / inner, folder / inner)
+
+
+def _reads(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
