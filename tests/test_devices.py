@@ -213,6 +213,18 @@ def test_the_log_says_which_device_and_what_was_waited_for(tmp_path, monkeypatch
     assert told == ["on the CPU", "on the CPU: no GPU was asked for", "on cuda:0, given by Slurm"]
 
 
+def test_under_slurm_only_the_trainings_of_one_job_share_devices(tmp_path, monkeypatch):
+    """To each job its first GPU is cuda:0."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with (
+        devices.lease(["cuda:0", "cuda:1"], tmp_path) as first,
+        devices.lease(["cuda:0", "cuda:1"], tmp_path) as second,
+    ):
+        monkeypatch.setenv("SLURM_JOB_ID", "8")
+        with devices.lease(["cuda:0", "cuda:1"], tmp_path) as of_another:
+            assert (first, second, of_another) == ("cuda:0", "cuda:1", "cuda:0")
+
+
 def test_to_a_gpu_samples_go_from_locked_pages():
     """Pretended: what is asked of a tensor, in order."""
 

@@ -41,7 +41,8 @@ def lease(
     """Hold a place on one of ``devices``, once one is free; ``cpu`` if there is none to choose from.
 
     The emptiest device is taken. A place is a locked file: it is free again when the process that holds it ends, in
-    whatever way. Under Slurm, which assigns devices itself, the first visible one is taken without a lock.
+    whatever way. Under Slurm, which assigns devices itself, the places are those of the devices of one Slurm job:
+    cuda:0 of another may be another device.
 
     Args:
         devices: as ``available`` names them.
@@ -55,23 +56,21 @@ def lease(
         tell(f"on the CPU{': no GPU was asked for' if os.environ.get('WAVETAG_GPU') == '0' else ''}")
         yield "cpu"
         return
-    if "SLURM_JOB_ID" in os.environ:
-        tell(f"on {devices[0]}{_physical(devices[0])}, given by Slurm")
-        yield devices[0]
-        return
+    allocation = os.environ.get("SLURM_JOB_ID", "")
+    whose, by = (f"slurm-{allocation}-", ", given by Slurm") if allocation else ("", "")
     folder = Path(folder or Path(tempfile.gettempdir()) / f"wavetag-leases-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     waited = False
     while True:
         for place in range(jobs):  # the first place of every device, before the second of any
             for device in devices:
-                with (folder / f"{device.replace(':', '-')}.{place}.lock").open("w") as file:
+                with (folder / f"{whose}{device.replace(':', '-')}.{place}.lock").open("w") as file:
                     try:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     except BlockingIOError:
                         continue
                     of = f", place {place + 1} of {jobs}" if jobs > 1 else ""
-                    tell(f"on {device}{_physical(device)}{of}")
+                    tell(f"on {device}{_physical(device)}{of}{by}")
                     yield device
                     return
         if not waited:
