@@ -16,6 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 # again meanwhile: a sixth of what a stage needs to start.
 gc.set_threshold(100_000, 20, 20)
 
+LARGE = ("acquire", "prepare")  # DVC does not keep what they write
 STAGES = sorted(path.stem for path in (SOURCE / "wavetag" / "stages").glob("[a-z]*.py"))
 
 if __name__ == "__main__":
@@ -29,6 +30,12 @@ if __name__ == "__main__":
         processes.end_with_starter()
         if processes.SNAKEMAKE in os.environ:
             processes.end_with(int(os.environ[processes.SNAKEMAKE]))
+        if sys.argv[1] in LARGE:
+            from wavetag import queued
+
+            if queued.taken(os.environ["DVC_STAGE"]):
+                print(f"{os.environ['DVC_STAGE']}: taken from the repository that this is a copy of")
+                sys.exit()
     stage = sys.argv.pop(1)
     try:
         module = importlib.import_module(f"wavetag.stages.{stage}")
