@@ -18,7 +18,7 @@ from measure import BIN, _anonymous, clone, running, show
 
 from wavetag import files
 
-ADDRESS = re.compile(r"repro -q -s (?:(\S*?)dvc\.yaml:)?(\w+)(?:@(\w+))?$")
+ADDRESS = re.compile(r"repro -s (?:(\S*?)dvc\.yaml:)?(\w+)(?:@(\w+))?$")
 
 
 class Stages(threading.Thread):

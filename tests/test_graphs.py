@@ -70,7 +70,7 @@ def snakemake_jobs() -> dict[str, dict]:
         key, _, value = line.strip().partition(": ")
         if key in ("input", "output"):
             job[key] = {path for path in value.split(", ") if not path.startswith(".params/")}
-        address = re.search(r"repro -q -s (\S+)", line)
+        address = re.search(r"repro -s (\S+)", line)
         if address:
             jobs[address.group(1).removeprefix("dvc.yaml:")] = {"outs": job["output"], "deps": job["input"]}
             job = {}

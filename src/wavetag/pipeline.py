@@ -218,7 +218,8 @@ def record_code() -> None:
     """
     stamp, known = Path(SNAPSHOTS) / "code_in_dvc.txt", _listing_of_code()
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != known:
-        subprocess.run(["dvc", "--wait-for-lock", "repro", "-q", "-s", "code"], check=True)
+        quiet_dvc = [sys.executable, "workflow/quiet_dvc.py", "--wait-for-lock"]
+        subprocess.run([*quiet_dvc, "repro", "-s", "code"], check=True)
         files.write_text(stamp, known)
 
 

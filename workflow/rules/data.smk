@@ -25,7 +25,7 @@ rule acquire:
         mem_mb=more(1000),
         runtime=more(120),
     shell:
-        "dvc --wait-for-lock repro -s acquire 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s acquire 2>&1 | tee {log}"
 
 
 rule prepare:
@@ -43,7 +43,7 @@ rule prepare:
         mem_mb=more(1500),
         runtime=more(60),
     shell:
-        "dvc --wait-for-lock repro -s prepare@{wildcards.rate} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s prepare@{wildcards.rate} 2>&1 | tee {log}"
 
 
 rule split:
@@ -61,7 +61,7 @@ rule split:
         mem_mb=more(1000),
         runtime=more(15),
     shell:
-        "dvc --wait-for-lock repro -s split 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s split 2>&1 | tee {log}"
 
 
 rule split_of_suite:
@@ -79,7 +79,7 @@ rule split_of_suite:
         mem_mb=more(1000),
         runtime=more(15),
     shell:
-        "dvc --wait-for-lock repro -s {wildcards.root}dvc.yaml:split@{wildcards.split} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s {wildcards.root}dvc.yaml:split@{wildcards.split} 2>&1 | tee {log}"
 
 
 rule normalise:
@@ -96,4 +96,4 @@ rule normalise:
         mem_mb=more(1000),
         runtime=more(30),
     shell:
-        "dvc --wait-for-lock repro -s normalise@{wildcards.rate} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s normalise@{wildcards.rate} 2>&1 | tee {log}"

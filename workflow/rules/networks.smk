@@ -23,7 +23,7 @@ rule train:
         mem_mb=more(4000),
         runtime=training_minutes,
     shell:
-        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -s {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} python workflow/quiet_dvc.py --wait-for-lock repro -s {wildcards.root}dvc.yaml:train@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule evaluate:
@@ -43,7 +43,7 @@ rule evaluate:
         mem_mb=more(2000),
         runtime=more(30),
     shell:
-        "dvc --wait-for-lock repro -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s {wildcards.root}dvc.yaml:evaluate@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule release:
@@ -61,7 +61,7 @@ rule release:
         mem_mb=more(1500),
         runtime=more(15),
     shell:
-        "dvc --wait-for-lock repro -s release@{wildcards.name} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s release@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule publish:
@@ -79,7 +79,7 @@ rule publish:
         mem_mb=more(1000),
         runtime=more(15),
     shell:
-        "dvc --wait-for-lock repro -s {wildcards.root}dvc.yaml:publish 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s {wildcards.root}dvc.yaml:publish 2>&1 | tee {log}"
 
 
 rule findings:
@@ -104,4 +104,4 @@ rule findings:
         mem_mb=more(2500),
         runtime=more(30),
     shell:
-        "dvc --wait-for-lock repro -s {wildcards.root}dvc.yaml:findings 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s {wildcards.root}dvc.yaml:findings 2>&1 | tee {log}"

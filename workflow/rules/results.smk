@@ -29,7 +29,7 @@ rule baseline:
         mem_mb=more(2500),
         runtime=more(45),
     shell:
-        "dvc --wait-for-lock repro -s baseline 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s baseline 2>&1 | tee {log}"
 
 
 rule aggregate:
@@ -54,7 +54,7 @@ rule aggregate:
         mem_mb=more(1500),
         runtime=more(20),
     shell:
-        "dvc --wait-for-lock repro -s aggregate 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s aggregate 2>&1 | tee {log}"
 
 
 rule figures:
@@ -79,7 +79,7 @@ rule figures:
         mem_mb=more(2500),
         runtime=more(20),
     shell:
-        "dvc --wait-for-lock repro -s figures 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s figures 2>&1 | tee {log}"
 
 
 rule report:
@@ -108,7 +108,7 @@ rule report:
         mem_mb=more(3000),
         runtime=more(45),
     shell:
-        "dvc --wait-for-lock repro -s report 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s report 2>&1 | tee {log}"
 
 
 rule filters:
@@ -123,4 +123,4 @@ rule filters:
         mem_mb=more(1500),
         runtime=more(20),
     shell:
-        "dvc --wait-for-lock repro -s suites/paper/dvc.yaml:filters 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s suites/paper/dvc.yaml:filters 2>&1 | tee {log}"

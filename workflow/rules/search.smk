@@ -22,7 +22,7 @@ rule trial:
         mem_mb=more(4000),
         runtime=training_minutes,
     shell:
-        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -s suites/search/dvc.yaml:trial@{wildcards.name} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:trial@{wildcards.name} 2>&1 | tee {log}"
 
 
 rule study:
@@ -44,7 +44,7 @@ rule study:
         mem_mb=more(4000),
         runtime=training_minutes,
     shell:
-        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -s suites/search/dvc.yaml:study@{wildcards.worker} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:study@{wildcards.worker} 2>&1 | tee {log}"
 
 
 rule choose:
@@ -64,7 +64,7 @@ rule choose:
         mem_mb=more(1000),
         runtime=more(15),
     shell:
-        "dvc --wait-for-lock repro -s suites/search/dvc.yaml:choose 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:choose 2>&1 | tee {log}"
 
 
 rule train_chosen:
@@ -85,7 +85,7 @@ rule train_chosen:
         mem_mb=more(4000),
         runtime=training_minutes,
     shell:
-        "WAVETAG_GPU={resources.gpu} dvc --wait-for-lock repro -s suites/search/dvc.yaml:train_chosen@{wildcards.search} 2>&1 | tee {log}"
+        "WAVETAG_GPU={resources.gpu} python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:train_chosen@{wildcards.search} 2>&1 | tee {log}"
 
 
 rule evaluate_chosen:
@@ -105,7 +105,7 @@ rule evaluate_chosen:
         mem_mb=more(2000),
         runtime=more(30),
     shell:
-        "dvc --wait-for-lock repro -s suites/search/dvc.yaml:evaluate@{wildcards.search} 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:evaluate@{wildcards.search} 2>&1 | tee {log}"
 
 
 rule search_results:
@@ -126,7 +126,7 @@ rule search_results:
         mem_mb=more(2500),
         runtime=more(30),
     shell:
-        "dvc --wait-for-lock repro -s suites/search/dvc.yaml:search_results 2>&1 | tee {log}"
+        "python workflow/quiet_dvc.py --wait-for-lock repro -s suites/search/dvc.yaml:search_results 2>&1 | tee {log}"
 
 
 rule search:

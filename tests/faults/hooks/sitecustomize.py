@@ -25,9 +25,8 @@ WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 def role() -> str:
     """What this process is of a trial: stage, dvc, snakemake, or nothing that a fault is meant for."""
     words = [Path(word).name for word in sys.orig_argv[1:3]]
-    if "stage.py" in words:
-        return "stage"
-    return next((word for word in words if word in ("dvc", "snakemake")), "")
+    roles = {"stage.py": "stage", "quiet_dvc.py": "dvc", "dvc": "dvc", "snakemake": "snakemake"}
+    return next((roles[word] for word in words if word in roles), "")
 
 
 class Moments:
