@@ -40,6 +40,7 @@ rule all:
         networks_of(""),
         TAGGERS,
         RESULTS,
+        UNRECORDED,
 
 
 rule flat:

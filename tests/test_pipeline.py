@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 import miniature
 from miniature import ENVIRONMENT, change, metrics, run
@@ -153,7 +154,7 @@ def test_an_edited_docstring_runs_nothing_again_and_a_figures_code_the_figures_a
         assert original["figures"].count("\nDPI = 150\n") == 1
         modules["figures"].write_text(original["figures"].replace("\nDPI = 150\n", "\nDPI = 100\n"))
         planned = jobs(run(finished, "snakemake", "-n", "--quiet", "rules", "--", "all"))
-        assert {"all", "figures", "report"} == set(planned)
+        assert {"all", "figures", "report", "record_code"} == set(planned)
         output = run(finished, "snakemake", "--cores", "2", "all")
         assert "figures: done" in output
         assert "train base" not in output and "evaluate" not in output
@@ -162,6 +163,16 @@ def test_an_edited_docstring_runs_nothing_again_and_a_figures_code_the_figures_a
         for name, text in original.items():
             modules[name].write_text(text)
     run(finished, "dvc", "repro")
+
+
+def test_code_that_dvc_was_not_told_of_is_recorded_though_all_else_is_done(finished):
+    lock = finished / "dvc.lock"
+    whole = lock.read_text()
+    recorded = yaml.safe_load(whole)["stages"]["code"]["outs"][0]["md5"]
+    lock.write_text(whole.replace(recorded, recorded[:8][::-1] + recorded[8:]))
+    assert "2 of 2 steps" in run(finished, "snakemake", "--cores", "2", "all")
+    assert lock.read_text() == whole
+    assert "Nothing to be done" in run(finished, "snakemake", "-n", "all")
 
 
 def test_without_a_gpu_everything_still_runs(finished):

@@ -22,6 +22,8 @@ from wavetag import files, findings, integrity, params, processes, search, sourc
 GPUS = "WAVETAG_JOB_GPUS"  # in the environment of jobs on a cluster: whether those that train have a GPU each, 1 or 0
 SNAPSHOTS = ".params"
 CODE = "data/code"
+CODE_RECORDED = f"{SNAPSHOTS}/code_in_dvc.txt"  # what DVC's stage `code` was last run for
+CODE_NOTED = f"{SNAPSHOTS}/code_recorded"  # that Snakemake has begun since
 SUITES = Path("suites")
 ENDS = ("findings", "publish")  # stages that every suite has, beside those that train
 
@@ -211,12 +213,25 @@ def write_code() -> None:
         files.write_text(stamp, _listing_of_code())
 
 
+def unrecorded_code() -> list[str]:
+    """A file to ask for, so that there is something to do, where dvc.lock knows of another code than there is.
+
+    Where all else is done Snakemake would not begin, and `record_code` would not be called.
+    """
+    recorded = integrity.read_record("").get("code", {"outs": {}})["outs"].get(CODE)
+    if recorded == integrity.Sums().of(CODE):
+        return []
+    for stamp in (CODE_RECORDED, CODE_NOTED):
+        Path(stamp).unlink(missing_ok=True)
+    return [CODE_NOTED]
+
+
 def record_code() -> None:
     """Let DVC's stage ``code`` run, which finds all done, where DVC does not know yet: once before any other stage.
 
     Beside others it cannot: they read what it writes, and DVC ends the one that finds the other at work.
     """
-    stamp, known = Path(SNAPSHOTS) / "code_in_dvc.txt", _listing_of_code()
+    stamp, known = Path(CODE_RECORDED), _listing_of_code()
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != known:
         quiet_dvc = [sys.executable, "workflow/quiet_dvc.py", "--wait-for-lock"]
         subprocess.run([*quiet_dvc, "repro", "-s", "code"], check=True)

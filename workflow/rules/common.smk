@@ -31,6 +31,9 @@ if workflow.is_main_process:  # a cluster's jobs find all that written, and woul
     except (integrity.IntegrityError, OSError) as error:
         raise WorkflowError(str(error))
     pipeline.write_snapshots(SETTINGS, STAGES)
+    UNRECORDED = pipeline.unrecorded_code()
+else:
+    UNRECORDED = []
 OUTS = pipeline.all_outs(SETTINGS, STAGES)
 if workflow.is_main_process:
     adoption.adopt(OUTS, missing=["data/raw", "data/prepared"])

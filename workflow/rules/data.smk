@@ -10,6 +10,18 @@ DATA = [
 ]
 
 
+localrules:
+    record_code,
+
+
+# When Snakemake begins, DVC has run its stage `code` (`pipeline.record_code`). This is for it to begin.
+rule record_code:
+    output:
+        pipeline.CODE_NOTED,
+    shell:
+        "touch {output}"
+
+
 rule acquire:
     input:
         settings("acquire"),
