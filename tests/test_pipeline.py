@@ -263,9 +263,10 @@ def test_who_pulls_results_from_a_folder_computes_nothing(finished, tmp_path):
 
 
 def test_who_pulls_results_from_s3_computes_nothing(finished, tmp_path, monkeypatch):
-    """Against a server on this machine that speaks S3. It and DVC's part for S3 are not among the locked packages."""
-    pytest.importorskip("dvc_s3", reason="pip install 'dvc[s3]' 'moto[server]' brings what this test needs")
-    server = pytest.importorskip("moto.server", reason="pip install 'moto[server]' brings what this test needs")
+    """Against a server on this machine that speaks S3."""
+    needed = "pip install -r tests/remotes/requirements.lock brings what this test needs"
+    pytest.importorskip("dvc_s3", reason=needed)
+    server = pytest.importorskip("moto.server", reason=needed)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setitem(ENVIRONMENT, name, "testing")
     monkeypatch.setitem(ENVIRONMENT, "AWS_DEFAULT_REGION", "us-east-1")

@@ -48,13 +48,16 @@ def adopt(outs: Outs, missing: Sequence[str] = ()) -> None:
         return
     if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == known(outs):
         return
-    asked = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
+    made = [root for root, stages in outs.items() if not root or _is_here(root, stages)]
+    asked = subprocess.run(
+        ["dvc", "status", "--json", *(f"{root}dvc.yaml" for root in made)], capture_output=True, text=True
+    )
     if asked.returncode != 0:
         print(f"`dvc status` failed, so that files go by their dates alone: {asked.stderr.strip()[-300:]}", flush=True)
         return
     changed = json.loads(asked.stdout or "{}")
     moment = time.time_ns()
-    for address, paths in _stages(outs):
+    for address, paths in _stages({root: outs[root] for root in made}):
         if all(_is_missing(reason, missing) for reason in changed.get(address, ())):
             moment += 1_000_000
             for path in paths:
@@ -62,6 +65,12 @@ def adopt(outs: Outs, missing: Sequence[str] = ()) -> None:
                     if carrier.exists():
                         os.utime(carrier, ns=(moment, moment))
     remember(outs)
+
+
+def _is_here(root: str, stages: Mapping[str, Sequence[str]]) -> bool:
+    """Whether anything was trained in a suite, or pulled of it: else DVC would look for some hundred files in vain."""
+    trained = tuple(f"{root}{folder}/" for folder in ("models", "data/trials", "data/study"))
+    return any(path.startswith(trained) and Path(path).exists() for paths in stages.values() for path in paths)
 
 
 def _stages(outs: Outs) -> Iterator[tuple[str, Sequence[str]]]:
