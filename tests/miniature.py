@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +37,42 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
+def clone(folder: Path, suites: Collection[str] = ("flat",), without: Iterable[str] = ()) -> None:
+    """The working tree as a fresh clone has it, but without results.
+
+    Args:
+        folder: to make.
+        suites: those that are there. DVC and Snakemake look at every stage of each, whatever is asked for.
+        without: beginnings of the names of what else is left out.
+    """
+    listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    others = tuple(
+        f"{path.relative_to(ROOT)}/" for path in ROOT.glob("suites/*") if path.is_dir() and path.name not in suites
+    )
+    left_out = ("metrics/", "reports/", *others, *without)
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(left_out) and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    pipeline = (folder / "dvc.yaml").read_text().splitlines(keepends=True)
+    kept = [line for line in pipeline if not line.strip().removeprefix("- ").startswith(others)] if others else pipeline
+    (folder / "dvc.yaml").write_text("".join(kept))
+
+
 def copy(
     folder: Path,
     configs: Mapping[str, Mapping[str, Any]] = CONFIGS,
     edit: Callable[[dict[str, Any]], object] = lambda params: None,
 ) -> Path:
-    """The repository without results, with 48 clips, one epoch and two seeds, committed to git.
+    """A clone with 48 clips, one epoch and two seeds, committed to git.
 
     Args:
         folder: to make.
         configs: name -> settings that are not the defaults; base and linear_bn have to be there.
         edit: what else to change in the settings.
     """
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, tracked.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    clone(folder)
 
     def miniature(params: dict[str, Any]) -> None:
         params["dataset"]["clips"] = 48

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
 import threading
 import zipfile
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 import soundfile
 import yaml
 
+import miniature
 from conftest import make_dataset, tone
 from miniature import BIN, change, run
 from wavetag import clips, splits, tags
@@ -28,14 +28,9 @@ pytestmark = pytest.mark.slow
 def clone(tmp_path_factory) -> Path:
     """The repository as a clone would have it, with settings for clips of two seconds."""
     folder = tmp_path_factory.mktemp("clone") / "wavetag"
-    listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, tracked.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    miniature.clone(folder)
 
-    def miniature(params):
+    def small(params):
         params["prepare"] |= {"clip_seconds": 2.0, "windows": 2}
         params["evaluate"]["resamples"] = 100
         entry = {"sample_rate": 12_000, "init_from": "pretrained/none", "epochs": 1, "seeds": [0]}
@@ -43,7 +38,7 @@ def clone(tmp_path_factory) -> Path:
         params["tables"] = {"table1": ["base"], "table2": ["base"]}
         params["questions"] = []
 
-    change(folder, miniature)
+    change(folder, small)
     run(folder, "git", "init", "-q")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "miniature")

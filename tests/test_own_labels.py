@@ -1,7 +1,6 @@
 """The README's way from a folder of music to a model of one's own, command by command as it stands there."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import miniature
 import trained_models
 from miniature import ENVIRONMENT, ROOT
 from wavetag import model_folder, release
@@ -38,15 +38,8 @@ def home(tmp_path):
         for number in range(24):
             sound(tmp_path / "music" / tag / f"{number}.wav", rng.uniform(lowest, highest), rng)
     clone = tmp_path / "clone"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\0")
-    for name in filter(None, listed):
-        if not name.startswith(("metrics/", "reports/", "suites/")) and name != "dvc.lock" and (ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, clone / name)
+    miniature.clone(clone)
     subprocess.run(["git", "init", "-q"], cwd=clone, check=True)
-    subprocess.run("cp -r suites " + str(clone), shell=True, cwd=ROOT, check=True)
     return tmp_path
 
 

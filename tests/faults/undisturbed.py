@@ -17,6 +17,9 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import miniature
+
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = Path(__file__).resolve().parent / "hooks"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -68,18 +71,11 @@ def shrink(params: dict[str, Any], clips: int) -> None:
 
 
 def clone(folder: Path, clips: int, small: bool) -> None:
-    """The working tree as a fresh clone with miniature settings would have it, committed.
+    """The working tree as a fresh clone with miniature settings would have it, committed, with one suite.
 
     A small one goes as far as the scores and the taggers, and has no suites.
     """
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    left_out = ("metrics/", "reports/", "tests/", *(("suites/",) if small else ()))
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(left_out) and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    miniature.clone(folder, () if small else ("flat",), ["tests/"])
     path = folder / "params.yaml"
     params = yaml.safe_load(path.read_text())
     shrink(params, clips)
