@@ -16,10 +16,7 @@ import harness
 import undisturbed as of_miniature
 from harness import Run, Trial
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("WAVETAG_LONG_TESTS" not in os.environ, reason="takes minutes: WAVETAG_LONG_TESTS=1 runs it"),
-]
+pytestmark = pytest.mark.slow
 STAGES = ["release@base", "normalise@12000", "split", "release@base"]  # those that take a second
 SEED = 354  # of those tried the one that draws both tools on both sides and, but for the clock, no stage that is stale
 

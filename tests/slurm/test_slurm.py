@@ -23,10 +23,7 @@ import pytest
 
 import miniature
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("WAVETAG_LONG_TESTS" not in os.environ, reason="takes minutes: WAVETAG_LONG_TESTS=1 runs it"),
-]
+pytestmark = pytest.mark.slow
 
 EPOCHS = 12
 PATIENCE = 900  # seconds, for a machine with much else to do
