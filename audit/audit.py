@@ -20,18 +20,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = Path("requirements.lock")
-LOCKS = (
-    MAIN,
-    *map(
-        Path,
-        (
-            "benchmarks/requirements.lock",
-            "tests/fuzz/requirements.lock",
-            "tests/remotes/requirements.lock",
-            "audit/requirements.lock",
-        ),
-    ),
-)
+LOCKS = (MAIN, *(Path(folder) / MAIN for folder in ("benchmarks", "tests/fuzz", "tests/remotes", "audit")))
 LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([0-9][0-9A-Za-z.+!]*)")
 OURS = {"wavetag", "pip"}  # not from a lock file
 SECRETS = {  # what -> how it looks

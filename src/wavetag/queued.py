@@ -43,7 +43,7 @@ def taken(address: str) -> bool:
         if not all((repository / out.def_path).exists() for out in stage.outs):
             return False
         for out in stage.outs:
-            _bring(repository / out.def_path, Path(out.def_path), shutil.copy2 if out.use_cache else _link)
+            _bring(repository / out.def_path, Path(out.def_path), shutil.copyfile if out.use_cache else _link)
         if any(out.changed_checksum() for out in stage.outs):
             for out in stage.outs:
                 _remove(Path(out.def_path))
@@ -70,7 +70,7 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another disk, or one without such links
-        shutil.copy2(source, target)
+        shutil.copyfile(source, target)
 
 
 def _remove(path: Path) -> None:
