@@ -18,8 +18,13 @@ localrules:
 rule record_code:
     output:
         pipeline.CODE_NOTED,
+    log:
+        "logs/record_code.log",
+    resources:
+        mem_mb=more(100),
+        runtime=more(5),
     shell:
-        "touch {output}"
+        "touch {output} 2> {log}"
 
 
 rule acquire:
