@@ -89,13 +89,6 @@ def test_an_error_inside_a_lease_frees_the_device(tmp_path):
         assert device == "cuda:0"
 
 
-def test_slurm_assigns_devices_itself(tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    with devices.lease(["cuda:0"], tmp_path) as one, devices.lease(["cuda:0"], tmp_path) as other:
-        assert one == other == "cuda:0"
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_job_that_was_given_no_gpu_has_none(monkeypatch):
     import torch
 
