@@ -24,7 +24,7 @@ rule record_code:
         mem_mb=more(100),
         runtime=more(5),
     shell:
-        "touch {output} 2> {log}"
+        "touch .params/code_recorded 2> {log}"
 
 
 rule acquire:
