@@ -1,6 +1,8 @@
 """Zip archives in parts, and such as should not be unpacked."""
 
 import stat
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -184,3 +186,23 @@ def test_a_truncated_archive_is_refused(tmp_path, keep):
     archive.write_bytes(archive.read_bytes()[:keep])
     with pytest.raises(archives.ArchiveError, match=r"mp3.zip: no whole zip archive"):
         unpack([archive], tmp_path / "out")
+
+
+def test_a_member_that_asks_for_all_memory_is_refused_by_name(tmp_path):
+    """The size of its dictionary stands in an LZMA member's first bytes: 4 GiB, where a process may have one."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("0/a.mp3", b"a" * 1000)
+    content = bytearray(path.read_bytes())
+    size = content.index(b"\x05\x00\x5d") + 3  # behind the length of the properties and the first of them
+    content[size : size + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    limited = (
+        "import resource, sys; from pathlib import Path; from wavetag import archives\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "try: archives.unpack([Path(sys.argv[1])], Path(sys.argv[2]), print)\n"
+        "except archives.ArchiveError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", limited, str(path), str(tmp_path / "out")]
+    told = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    assert told == f"{path}: its member '0/a.mp3' asks for more memory than there is\n"

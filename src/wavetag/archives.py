@@ -145,6 +145,8 @@ def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pa
     # what zipfile raises for a damaged member: NotImplementedError for its compression, RuntimeError for encryption
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"{name}: its member {member.filename!r} is damaged: {files.one_line(error)}") from error
+    except MemoryError as error:  # an LZMA header may ask for 4 GiB
+        raise ArchiveError(f"{name}: its member {member.filename!r} asks for more memory than there is") from error
     except OSError as error:
         if error.errno is not None or isinstance(error, _BeforeStart):
             raise
