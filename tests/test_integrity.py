@@ -240,3 +240,18 @@ def test_a_stage_that_outlived_its_snakemake_is_waited_for(folder):
         # who started it, here, is no Snakemake, and has to fetch its status before it is gone
         assert orphan.poll() == 0 or time.monotonic() - started >= 1.5
     assert told == [f"waiting for a stage of an earlier run that was killed: process {orphan.pid}"]
+
+
+def test_what_a_clock_that_was_ahead_has_dated_is_dated_now(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("data/split.tsv", "models/base/weights"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("whole")
+    ahead = time.time() + 86_400
+    for name in ("data/split.tsv", "models/base"):
+        os.utime(name, (ahead, ahead))
+    integrity.make_past(["data/split.tsv", "models/base", "figures"])
+    assert all(Path(name).stat().st_mtime <= time.time() for name in ("data/split.tsv", "models/base"))
+    before = Path("data/split.tsv").stat().st_mtime
+    integrity.make_past(["data/split.tsv"])
+    assert Path("data/split.tsv").stat().st_mtime == before
