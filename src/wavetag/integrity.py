@@ -237,7 +237,8 @@ def check(outs: Mapping[str, Mapping[str, Sequence[str]]], told: Told = _tell, r
     written = {out: name for root in outs for name, paths in outs[root].items() for out in paths}
     objects = [path for path in OBJECTS.glob("*/*") if OBJECT.fullmatch(path.name)]
     present = {path for path in written if Path(path).exists()}
-    make_past(present)
+    # what else jobs depend on: snapshots of settings, code
+    make_past([*present, *map(str, STATE.rglob("*")), *map(str, Path("data/code").rglob("*"))])
     sums.read([*objects, *present])
     for path in objects:
         if sums.of(path) != (path.parent.name + path.name).removesuffix(FOLDER):
