@@ -56,7 +56,7 @@ def clone(folder: Path, suites: Collection[str] = ("flat",), without: Iterable[s
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     pipeline = (folder / "dvc.yaml").read_text().splitlines(keepends=True)
-    kept = [line for line in pipeline if not line.strip().removeprefix("- ").startswith(others)] if others else pipeline
+    kept = [line for line in pipeline if not line.strip().removeprefix("- ").startswith(others)]
     (folder / "dvc.yaml").write_text("".join(kept))
 
 

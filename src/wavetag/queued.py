@@ -53,7 +53,6 @@ def taken(address: str) -> bool:
 
 def _bring(source: Path, target: Path, bring: Callable[[str, str], object]) -> None:
     """A file or a folder with all that is in it, under its name once it is whole."""
-    _remove(target)
     if source.is_dir():
         with files.folder_written_whole(target) as folder:
             shutil.copytree(source, folder, copy_function=bring, dirs_exist_ok=True)
