@@ -4,6 +4,7 @@ The whole of it is run by hand: `python tests/faults/harness.py`.
 """
 
 import os
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -105,6 +106,41 @@ def test_damage_that_a_rerun_passes_over_or_does_not_name_is_a_failure(whole, wo
     trial = OfAnOutput(Trial(0, "flip", "split", "passed over"), whole, work / ending, 300)()
     assert trial.ending == ending and trial.fault
     assert ending not in harness.GOOD
+
+
+def test_the_dataset_that_neither_tool_made_again_is_a_failure(whole, work):
+    """`make all` need not make it; but `dvc repro`, which is run then, has to."""
+
+    class OfTheDataset(RunWithoutRerun):
+        def damage(self, harm):
+            shutil.rmtree(self.folder / "data/raw/minitune")
+            self.trial.again, self.trial.fault = "make all", "dataset removed"
+
+        def undo(self):
+            """All stages have run."""
+
+    trial = OfTheDataset(Trial(0, "flip", "acquire", "lacking"), whole, work / "lacking", 300)()
+    assert (trial.ending, trial.statuses) == ("silent damage", [0, 0])
+    assert trial.detail.startswith("but for data/raw/minitune, which was left to dvc repro; data/raw/minitune/")
+
+
+def test_half_written_is_neither_the_old_nor_the_new_nor_a_part_of_the_old(whole, tmp_path, monkeypatch):
+    """Not a part of the old: DVC removes it file by file."""
+    run = Run(Trial(0, "kill_dvc", "split", "parts"), whole, tmp_path, 300)
+    new = {out: {path: whole.results[path] for path in whole.results if path == out} for out in whole.outs("split")}
+    assert len(new) == 2 and all(len(state) == 1 for state in new.values())
+    out, other = new
+    run.earlier = {out: {out: "old", f"{out}/more": "old too"}, other: {}}
+    for state, half in (
+        ({}, False),
+        ({out: "old"}, False),
+        (run.earlier[out], False),
+        (new[out], False),
+        ({out: "unknown"}, True),
+        ({**new[out], f"{out}/more": "old too"}, True),
+    ):
+        monkeypatch.setattr(run, "state_of_outs", lambda state=state: {out: state, other: new[other]})
+        assert run.half_written() == ([out] if half else []), state
 
 
 def test_every_kind_is_planned_in_every_stage_before_any_is_again():
