@@ -18,6 +18,7 @@ import beyond_memory
 import preparing
 import scoring
 import stacked
+import starting
 import tagging
 import training
 import whole_job
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from wavetag import files
 
-PARTS = ("whole_job", "training", "stacking", "prepare", "generate", "scoring", "memory", "tagging")
+PARTS = ("whole_job", "training", "stacking", "prepare", "generate", "scoring", "starting", "memory", "tagging")
 COLUMNS = ("what", "here", "compared with", "", "ratio")
 
 
@@ -49,6 +50,8 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, list[tuple[st
         yield "generate", generated(computed, clips=1_200)
     if "scoring" in only:
         yield "scoring", scoring.rows()
+    if "starting" in only:
+        yield "starting", list(starting.rows(arguments.rounds))
     if "prepare" in only:
         yield "prepare", preparing.rows(repository, work, arguments.rounds)
     if "training" in only:

@@ -5,14 +5,16 @@ list of running commands in place: a job that a cluster cancels, or ends for its
 with which no other job can begin.
 """
 
-import gc
 import logging
 import signal
 import sys
 from pathlib import Path
 
-gc.set_threshold(100_000, 20, 20)  # as workflow/stage.py: importing makes many objects, all of which stay
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from wavetag.collecting import collect_seldom
+
+collect_seldom()
 
 import psutil  # noqa: E402
 from dvc.cli import main  # noqa: E402

@@ -4,7 +4,6 @@ The one thing that dvc.yaml calls. It makes sure that the code beside it is what
 is the project's own.
 """
 
-import gc
 import importlib
 import os
 import sys
@@ -12,16 +11,15 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
-# Importing torch makes some 100,000 objects, all of which stay. Python would look through them for garbage again and
-# again meanwhile: a sixth of what a stage needs to start.
-gc.set_threshold(100_000, 20, 20)
-
 LARGE = ("acquire", "prepare")  # DVC does not keep what they write
 STAGES = sorted(path.stem for path in (SOURCE / "wavetag" / "stages").glob("[a-z]*.py"))
 
 if __name__ == "__main__":
     # The copy beside this file, not the installed one: `dvc exp run --temp` runs a copy of the repository.
     sys.path.insert(0, str(SOURCE))
+    from wavetag.collecting import collect_seldom
+
+    collect_seldom()
     if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
         sys.exit(f"usage: python workflow/stage.py STAGE [ARGUMENTS]; the stages are {', '.join(STAGES)}")
     if "DVC_STAGE" in os.environ:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from wavetag.collecting import collect_seldom
 from wavetag.commands import check, export, release, serve, tag
 from wavetag.stages import status
 
@@ -264,6 +265,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words behind ``wavetag``; by default those of the command line.
     """
+    if argv is None:
+        collect_seldom()
     parser = argparse.ArgumentParser(prog="wavetag", description="What is done by hand, beside the pipeline.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('wavetag')}")
     subparsers = parser.add_subparsers(metavar="COMMAND")

@@ -316,9 +316,12 @@ class Tagger(nn.Module):
 
 
 def _kaiming(module: nn.Module) -> None:
-    """Kaiming-normal weights and zero biases for every layer within."""
+    """Kaiming-normal weights and zero biases for every layer within.
+
+    But for weights without values, on the device ``meta``: PyTorch would load its compiler for those, two seconds.
+    """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv1d | nn.Linear):
+        if isinstance(layer, nn.Conv1d | nn.Linear) and not layer.weight.is_meta:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
 

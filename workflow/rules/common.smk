@@ -7,6 +7,10 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from wavetag.collecting import collect_seldom
+
+collect_seldom()
+
 from wavetag import findings as answers
 from wavetag import adoption, integrity
 from wavetag import params as settings_file
