@@ -12,6 +12,12 @@ from wavetag import clips, params, preparation, splits, tags
 DEFAULTS = params.read_yaml(Path(__file__).resolve().parents[1] / "params.yaml")["defaults"]  # of an experiment
 RATE = 16_000
 PARTS = "0123456789abcdef"
+LONGEST = ("test_slurm", "test_pipeline", "test_faults", "test_datasets", "test_onnx_export")  # of minutes each
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first: the others would wait for whichever process is left with one of them."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def tone(frequency: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
