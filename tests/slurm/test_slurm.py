@@ -28,7 +28,8 @@ pytestmark = pytest.mark.slow
 EPOCHS = 12
 PATIENCE = 900  # seconds, for a machine with much else to do
 CONFIGS = {**miniature.CONFIGS, "mel": {"frontend": "mel"}}  # more trainings than GPUs
-POLL = ("--slurm-init-seconds-before-status-checks", "10")  # for jobs of seconds; all else is the profile's
+POLL = ("--slurm-init-seconds-before-status-checks", "1")  # for jobs of seconds; all else is the profile's
+PARTING = 6.0  # seconds: Slurm gives a cancelled job five to end (KillWait), in which the next may have begun
 KILLED, CANCELLED, LEFT_ALONE = "base", "linear_bn", "mel"
 
 
@@ -38,7 +39,7 @@ class Watch(threading.Thread):
 
     Attributes:
         holders: Slurm job -> the devices that its processes were told of (CUDA_VISIBLE_DEVICES).
-        clashes: pairs of jobs that held one device at once.
+        clashes: pairs of jobs that held one device at once, for longer than it takes one of them to end.
         most: how many devices were held at once.
         trainings: what the processes that train were told: of GPUs by Slurm, by Snakemake (WAVETAG_GPU).
     """
@@ -46,6 +47,7 @@ class Watch(threading.Thread):
     on: cluster.Cluster
     holders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     clashes: set[tuple[str, str]] = field(default_factory=set)
+    met: dict[tuple[str, str], float] = field(default_factory=dict)
     most: int = 0
     trainings: set[tuple[str, str]] = field(default_factory=set)
 
@@ -58,6 +60,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(0.25):
             held: dict[str, str] = {}
+            now = time.monotonic()
             for process in self.on.processes():
                 told = cluster.environment(process)
                 job, device = told.get("SLURM_JOB_ID"), told.get("CUDA_VISIBLE_DEVICES")
@@ -65,7 +68,9 @@ class Watch(threading.Thread):
                     continue
                 self.holders[job].add(device)
                 if held.setdefault(device, job) != job:
-                    self.clashes.add((held[device], job))
+                    pair = min(held[device], job), max(held[device], job)
+                    if now - self.met.setdefault(pair, now) > PARTING:
+                        self.clashes.add(pair)
                 if of_training(process, "train"):
                     self.trainings.add((device, told.get("WAVETAG_GPU", "")))
             self.most = max(self.most, len(held))
@@ -134,6 +139,7 @@ class Finished:
 
 
 def few_epochs(params) -> None:
+    params["dataset"]["clips"] = 32
     params["prepare"]["sample_rates"] = [12_000]
     for settings in (params["defaults"], *params["experiments"].values()):
         settings.update(epochs=EPOCHS, patience=None)
