@@ -1,7 +1,7 @@
 # The pipeline, from a dataset to the tables. Settings: params.yaml. What each stage runs: dvc.yaml.
 #
 #   snakemake --cores 4 all     the report's tables, figures and findings, and the page that shows them (`report`)
-#   snakemake --cores 4 flat    its own spectrogram network, some forty times as costly on a CPU
+#   snakemake --cores 4 flat    its own spectrogram network, some twenty times as costly on a CPU
 #   snakemake --cores 4 scale   spectrograms without batch norm, at many scales of what enters the logarithm
 #   snakemake --cores 4 paper   the paper's tables and figures, with its settings
 #   snakemake --cores 4 search  learning rate and momentum, batch sizes, early stopping, a tuned spectrogram network
