@@ -49,11 +49,8 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# A run that was killed leaves Snakemake's lock behind. Another clone's run is none of this one's, and the shell that this
-# runs in, in whose command line the word is, too, is none at all.
+# A run that was killed leaves Snakemake's lock behind. Another clone's run is none of this one's.
 define unlock
-if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ] && command -v pgrep >/dev/null; then running=; \
-  for process in $$(pgrep -x snakemake); do \
-    if [ "$$(readlink /proc/$$process/cwd)" = "$$(pwd -P)" ]; then running=yes; fi; done; \
-  if [ -z "$$running" ]; then $(BIN)/snakemake --cores 1 --unlock --quiet >/dev/null 2>&1 || true; fi; fi
+if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ] && $(BIN)/python workflow/idle.py; then \
+  $(BIN)/snakemake --cores 1 --unlock --quiet >/dev/null 2>&1 || true; fi
 endef

@@ -177,6 +177,23 @@ def test_the_emptiest_device_is_taken(hold, monkeypatch):
     assert device_of(hold("cuda:0", "cuda:1", "cuda:2", jobs=2), seconds=0.7) is None
 
 
+def test_a_gpu_has_one_place_by_whatever_name_a_process_sees_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.time, "sleep", lambda seconds: pytest.fail("waits"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with devices.lease(["cuda:0"], tmp_path):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        with devices.lease(["cuda:1", "cuda:0"], tmp_path) as other:
+            assert other == "cuda:0", "the other is taken"
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0, 2")
+            with devices.lease(["cuda:0", "cuda:1"], tmp_path) as third:
+                assert third == "cuda:1"
+            with pytest.raises(pytest.fail.Exception), devices.lease(["cuda:0"], tmp_path):
+                pass
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-1/2/3")
+    with devices.lease(["cuda:0"], tmp_path):
+        assert (tmp_path / "cuda-MIG-GPU-1-2-3.0.lock").exists()
+
+
 def test_the_log_says_which_device_and_what_was_waited_for(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     told = []

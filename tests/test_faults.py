@@ -143,6 +143,22 @@ def test_half_written_is_neither_the_old_nor_the_new_nor_a_part_of_the_old(whole
         assert run.half_written() == ([out] if half else []), state
 
 
+@pytest.mark.parametrize(
+    ("line", "path", "named"),
+    [
+        ("ERROR: data/code: [Errno 13] Permission denied: 'data/code'", "data/code", True),
+        ("tee: logs/train_base.log: Permission denied", "logs", True),
+        ("Complete log(s): .snakemake/log/2026.log", ".snakemake", False),
+        ("A stage failed. Its own message stands above and in its file under logs/.", "logs", False),
+        ("ERROR: failed to reproduce 'release@base': missing data 'source': models/base/config.json", "models", False),
+        ("cannot read models/base.old", "models/base", False),
+        ("dvc.lock: damaged (while parsing a block mapping)", "dvc.lock", True),
+    ],
+)
+def test_a_file_is_named_where_it_is_what_the_error_is_about(line, path, named):
+    assert harness.says(line, path) == named
+
+
 def test_every_kind_is_planned_in_every_stage_before_any_is_again():
     trials = harness.plan(["a", "b", "c"], harness.KINDS, 3 * 3 * len(harness.KINDS), seed=5)
     counts = Counter((trial.kind, trial.stage) for trial in trials)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -188,6 +189,46 @@ def test_a_torn_lock_file_without_a_whole_copy_is_refused_by_name(folder, copy):
         read_record("", said)
 
 
+def test_a_lock_file_that_dvc_is_just_writing_is_waited_for(folder, monkeypatch):
+    """As by `snakemake -n` in a second terminal: what a copy has is older."""
+    content = Path("dvc.lock").read_bytes()
+    held = threading.Event()
+
+    def write():
+        with integrity.held(integrity.REPOSITORY):
+            Path("dvc.lock").write_bytes(content[:100])
+            held.set()
+            time.sleep(1)
+            Path("dvc.lock").write_bytes(content + b"# of a later stage\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    held.wait()
+    assert set(read_record("", pytest.fail)) == set(OUTS[""])
+    writer.join()
+    assert Path("dvc.lock").read_bytes().endswith(b"# of a later stage\n")
+    monkeypatch.setattr(integrity, "PATIENCE", 0.0)
+    with integrity.held(integrity.REPOSITORY):
+        Path("dvc.lock").write_bytes(content[:100])
+        with pytest.raises(IntegrityError, match="a DVC at work has held it"):
+            read_record("", said)
+    assert Path("dvc.lock").read_bytes() == content[:100]
+
+
+def test_what_a_merge_left_is_not_overwritten(folder):
+    marked = b"<<<<<<< HEAD\n" + Path("dvc.lock").read_bytes() + b"=======\n>>>>>>> other\n"
+    Path("dvc.lock").write_bytes(marked)
+    with pytest.raises(IntegrityError, match="a merge left its marks"):
+        read_record("", said)
+    assert Path("dvc.lock").read_bytes() == marked
+
+
+def test_a_link_that_leads_nowhere_makes_its_folder_look_old(folder):
+    Path("models/base/song.mp3").symlink_to(folder / "gone.mp3")
+    assert check(OUTS, said).damaged == {"models/base": "train@base"}
+    assert is_old("models/base")
+
+
 def test_a_damaged_object_of_dvcs_cache_is_removed_and_half_written_ones_are_none_of_this(folder):
     content = b"weights"
     name = integrity._md5(content)
@@ -209,6 +250,8 @@ def test_dvcs_list_of_running_commands_is_removed_if_it_is_cut_short(folder, con
     integrity.RUNNING.write_text(content)
     integrity.remove_torn_list()
     assert integrity.RUNNING.exists() == stays
+    if stays:  # with core.hardlink_lock the lock file of a list that nobody has is not there
+        assert not integrity.RUNNING.with_name("rwlock.lock").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,12 @@ def clone(tmp_path) -> Path:
     folder = tmp_path / "wave tag"
     for name in (".venv/bin", ".snakemake/locks"):
         (folder / name).mkdir(parents=True)
-    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("Makefile", "workflow/idle.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "src").symlink_to(ROOT / "src")
+    (folder / ".venv/bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / ".venv/bin/python").chmod(0o755)
     (folder / ".snakemake/locks/0.input.lock").touch()
     (folder / ".venv/.installed").touch()
     (folder / ".venv/bin/snakemake").write_text(SNAKEMAKE)
@@ -32,14 +38,16 @@ def calls(folder: Path) -> list[str]:
     return (folder / "calls").read_text().splitlines()
 
 
-@pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
-@pytest.mark.parametrize("running", ["no other", "one in another clone", "one here"])
+@pytest.mark.parametrize("running", ["no other", "one in another clone", "one here", "one here, of Python"])
 def test_a_lock_that_a_kill_left_is_removed_and_that_of_a_run_under_way_is_not(clone, tmp_path, running):
-    folder = {"one in another clone": tmp_path, "one here": clone}.get(running)
+    folder = {"one in another clone": tmp_path, "one here": clone, "one here, of Python": clone}.get(running)
     if folder is None:
         assert calls(clone) == ["--cores 1 --unlock --quiet", "--cores 3 all"]
         return
     command = [str(clone / ".venv/bin/snakemake"), "wait"]
+    if running == "one here, of Python":  # as pip starts it where its path has a space
+        (clone / "snakemake").write_text("print(flush=True); input()\n")
+        command = [sys.executable, str(clone / "snakemake")]
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         assert calls(clone) == [*(["--cores 1 --unlock --quiet"] if folder == tmp_path else []), "--cores 3 all"]

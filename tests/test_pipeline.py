@@ -7,14 +7,16 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 import yaml
 
 import miniature
-from miniature import ENVIRONMENT, change, metrics, run
+from miniature import BIN, ENVIRONMENT, change, metrics, run
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +78,30 @@ def test_the_same_seed_gives_the_same_numbers_again(finished):
     run(finished, "dvc", "repro", "--force", "--single-item", "evaluate@base")
     assert metrics(finished) == before
     assert weights and all(path.read_bytes() == content for path, content in weights.items())
+
+
+def test_a_setting_that_is_edited_while_its_stage_runs_is_not_recorded_for_what_that_made(finished):
+    """DVC reads settings when the stage has ended: it would hold the old scores for those of the new settings."""
+    original, lock = (finished / "params.yaml").read_text(), (finished / "dvc.lock").read_text()
+    scores = metrics(finished)
+    command = [BIN / "dvc", "repro", "--force", "--single-item", "evaluate@base"]
+    with subprocess.Popen(command, cwd=finished, env=ENVIRONMENT, text=True, stderr=subprocess.PIPE) as running:
+        stage = None
+        while stage is None:
+            assert running.poll() is None
+            children = psutil.Process(running.pid).children(recursive=True)
+            stage = next((child for child in children if "workflow/stage.py" in child.cmdline()), None)
+        while stage.memory_info().rss < 80_000_000:  # it imports torch: what it depends on has been noted
+            time.sleep(0.01)
+        change(finished, lambda params: params["evaluate"].update(resamples=101))
+        told = running.communicate()[1]
+    assert running.returncode != 0
+    assert "edited while this ran: evaluate (params.yaml)" in told
+    assert (finished / "dvc.lock").read_text() == lock
+    (finished / "params.yaml").write_text(original)
+    run(finished, "snakemake", "--cores", "2", "all")
+    assert metrics(finished) == scores
+    assert "up to date" in run(finished, "dvc", "status", "dvc.yaml")
 
 
 def test_one_edited_config_reruns_that_config_alone_and_either_tool_may_do_it(finished):

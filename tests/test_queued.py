@@ -56,6 +56,14 @@ def test_a_copy_links_what_dvc_does_not_keep(copy, tmp_path):
     assert manifest.read_bytes() == (tmp_path / "manifest.tsv").read_bytes()
 
 
+@pytest.mark.parametrize("place", ["tmp0", "standalone/tmp_x"])  # of --queue and of --temp
+def test_the_repository_of_a_copy_is_found(tmp_path, place):
+    folder = tmp_path / ".dvc/tmp/exps" / place
+    folder.mkdir(parents=True)
+    assert queued.origin(folder) == tmp_path
+    assert queued.origin(folder / "src") is None and queued.origin(tmp_path / "exps" / "tmp0") is None
+
+
 def test_the_repository_itself_takes_nothing(copy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert queued.origin(tmp_path) is None

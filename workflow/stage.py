@@ -22,8 +22,9 @@ if __name__ == "__main__":
     collect_seldom()
     if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
         sys.exit(f"usage: python workflow/stage.py STAGE [ARGUMENTS]; the stages are {', '.join(STAGES)}")
+    basis = None
     if "DVC_STAGE" in os.environ:
-        from wavetag import processes
+        from wavetag import processes, provenance
 
         processes.end_with_starter()
         if processes.SNAKEMAKE in os.environ:
@@ -34,6 +35,12 @@ if __name__ == "__main__":
             if queued.taken(os.environ["DVC_STAGE"]):
                 print(f"{os.environ['DVC_STAGE']}: taken from the repository that this is a copy of")
                 sys.exit()
+        if sys.argv[1] != "code":  # which writes what the others' code is held against
+            basis = provenance.Basis(os.environ["DVC_STAGE"])
+            try:
+                basis.check_code()
+            except provenance.EditedError as error:
+                sys.exit(f"{sys.argv[1]}: {error}")
     stage = sys.argv.pop(1)
     try:
         module = importlib.import_module(f"wavetag.stages.{stage}")
@@ -43,4 +50,10 @@ if __name__ == "__main__":
             " or `make setup` once and then `source .venv/bin/activate` before snakemake and dvc."
         )
     sys.argv[0] = f"workflow/stage.py {stage}"
-    sys.exit(module.main())
+    status = module.main()
+    if basis is not None and status == 0:
+        try:
+            basis.check()
+        except provenance.EditedError as error:
+            sys.exit(f"{stage}: {error}")
+    sys.exit(status)

@@ -6,6 +6,7 @@ device, held by the process that uses it. The lock dies with the process.
 
 import fcntl
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,9 +41,9 @@ def lease(
 ) -> Iterator[str]:
     """Hold a place on one of ``devices``, once one is free; ``cpu`` if there is none to choose from.
 
-    The emptiest device is taken. A place is a locked file: it is free again when the process that holds it ends, in
-    whatever way. Under Slurm, which assigns devices itself, the places are those of the devices of one Slurm job:
-    cuda:0 of another may be another device.
+    The emptiest device is taken. A place is a locked file, named by what CUDA_VISIBLE_DEVICES calls the device: it is
+    free again when the process that holds it ends, in whatever way. Under Slurm, which assigns devices itself, the
+    places are those of the devices of one Slurm job: cuda:0 of another may be another device.
 
     Args:
         devices: as ``available`` names them.
@@ -57,14 +58,15 @@ def lease(
         yield "cpu"
         return
     allocation = os.environ.get("SLURM_JOB_ID", "")
-    whose, by = (f"slurm-{allocation}-", ", given by Slurm") if allocation else ("", "")
+    by = ", given by Slurm" if allocation else ""
+    names = {device: f"slurm-{allocation}-{device}" if allocation else _on_machine(device) for device in devices}
     folder = Path(folder or Path(tempfile.gettempdir()) / f"wavetag-leases-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     waited = False
     while True:
         for place in range(jobs):  # the first place of every device, before the second of any
             for device in devices:
-                with (folder / f"{whose}{device.replace(':', '-')}.{place}.lock").open("w") as file:
+                with (folder / f"{re.sub(r'[^A-Za-z0-9-]', '-', names[device])}.{place}.lock").open("w") as file:
                     try:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     except BlockingIOError:
@@ -79,12 +81,18 @@ def lease(
         time.sleep(poll)
 
 
+def _on_machine(device: str) -> str:
+    """A visible GPU by its name among all of the machine's: which one is ``cuda:0`` depends on what a process sees."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    kind, _, number = device.rpartition(":")
+    return f"{kind}:{visible[int(number)]}" if visible != [""] and int(number) < len(visible) else device
+
+
 def _physical(device: str) -> str:
     """Which of the machine's GPUs a visible one is, where that is not all of them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    number = device.rpartition(":")[2]
-    names = visible.split(",")
-    return f" (GPU {names[int(number)]} of the machine)" if visible and int(number) < len(names) else ""
+    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return ""
+    return f" (GPU {_on_machine(device).partition(':')[2]} of the machine)"
 
 
 def put(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":

@@ -7,7 +7,6 @@ looks out of date. So before Snakemake plans, and when it is done, all that DVC 
 A file's sum is taken once and kept with the file's size, times and inode: it is read again when one of these changes.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import pathspec
 import psutil
 import yaml
 
-from wavetag import files
+from wavetag import files, sources
 
 STATE = Path(".params")  # where settings' snapshots are, too
 SUMS = STATE / "sums.json"
@@ -34,6 +33,8 @@ OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
 SUM = re.compile(r"[0-9a-f]{32}(\.dir)?")
 RUNS = Path(".dvc/cache/runs")
 RUNNING = Path(".dvc/tmp/rwlock")  # which commands of DVC are under way
+REPOSITORY = Path(".dvc/tmp/lock")  # DVC's own lock, held but for while a command runs
+PATIENCE = 60.0  # seconds for another DVC to let go of a lock
 METADATA = Path(".snakemake/metadata")
 TIMESTAMP = ".snakemake_timestamp"
 LONG_AGO = 1.0  # seconds since 1970: older than anything that a stage reads
@@ -73,7 +74,7 @@ class Sums:
         if not path.is_dir():
             return self._of_file(str(path)) if path.is_file() else None
         entries = [
-            {"md5": self._of_file(str(file)), "relpath": file.relative_to(path).as_posix()} for file in self.files(path)
+            {"md5": self._of_entry(file), "relpath": file.relative_to(path).as_posix()} for file in self.files(path)
         ]
         entries.sort(key=lambda entry: entry["relpath"])
         return _md5(json.dumps(entries).encode()) + FOLDER
@@ -95,6 +96,13 @@ class Sums:
         unread = [path for path in wanted if self._known(path, _state(path)) is None]
         with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as pool:
             list(pool.map(self._of_file, unread))
+
+    def _of_entry(self, file: Path) -> str:
+        """The sum of a file of a folder; of a link that leads nowhere, or a file just removed, what no sum is."""
+        try:
+            return self._of_file(str(file))
+        except FileNotFoundError:
+            return ""
 
     def _of_file(self, path: str) -> str:
         state = _state(path)
@@ -145,10 +153,10 @@ def read_record(root: str, told: Told = _tell) -> dict[str, Any]:
     """The stages of a root's dvc.lock: name -> cmd, deps, outs. Nothing where there is no such file.
 
     A copy is kept of what was whole. DVC writes the file in place: one that it was killed over, or that a full disk cut
-    short, is put back as it was when last seen.
+    short, is put back as it was when last seen; one that a DVC is just writing is waited for.
 
     Raises:
-        IntegrityError: the file is damaged, and there is no copy.
+        IntegrityError: the file is damaged, and there is no copy; or a merge left its marks in it.
     """
     path, copy = Path(f"{root}dvc.lock"), STATE / f"{root}dvc.lock.json"
     try:
@@ -163,19 +171,63 @@ def read_record(root: str, told: Told = _tell) -> dict[str, Any]:
     if kept and kept["sum"] == _md5(content):
         return kept["stages"]
     try:
-        text = content.decode()
-        stages = _stages(yaml.load(text, Loader=_Loader))  # noqa: S506 (it is a SafeLoader)
-    except (UnicodeDecodeError, yaml.YAMLError, _NotARecord) as error:
-        if not kept:
-            raise IntegrityError(
-                f"{path}: damaged ({' '.join(str(error).split())[:100]}): put back a whole one, as by `git checkout"
-                f" {path}`, or remove it: what DVC's cache does not hold is then made again"
-            ) from error
-        told(f"{path} was damaged: it is again as it was when last seen whole; what was made since is made again")
-        files.write_text(path, kept["text"])
-        return kept["stages"]
-    files.write_text(copy, json.dumps({"sum": _md5(content), "text": text, "stages": stages}))
+        stages = _parsed(content)
+    except _NotARecord:
+        with held(REPOSITORY):  # by whichever DVC writes it: it may be whole by now
+            content = path.read_bytes()
+            try:
+                stages = _parsed(content)
+            except _NotARecord as error:
+                if re.search(rb"^(<<<<<<<|>>>>>>>) ", content, re.MULTILINE):
+                    raise IntegrityError(
+                        f"{path}: a merge left its marks (<<<<<<<) in it: take one side, as by `git checkout --ours"
+                        f" {path}`: what does not fit it is then made again"
+                    ) from error
+                if not kept:
+                    raise IntegrityError(
+                        f"{path}: damaged ({' '.join(str(error).split())[:100]}): put back a whole one, as by `git"
+                        f" checkout {path}`, or remove it: what DVC's cache does not hold is then made again"
+                    ) from error
+                told(f"{path} was damaged: it is again as it was when last whole; what was made since is made again")
+                files.write_text(path, kept["text"])
+                return kept["stages"]
+    files.write_text(copy, json.dumps({"sum": _md5(content), "text": content.decode(), "stages": stages}))
     return stages
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold one of DVC's own locks, as DVC does by its settings (``core.hardlink_lock``).
+
+    Raises:
+        IntegrityError: another process has held it for a minute.
+    """
+    from dvc.config import Config
+    from dvc.lock import LockError, make_lock
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    links = Config.from_cwd(validate=False).get("core", {}).get("hardlink_lock", False)
+    guard = make_lock(str(lock), tmp_dir=str(lock.parent), hardlink_lock=links)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            guard.lock()
+            break
+        except LockError as error:
+            if time.monotonic() > deadline:
+                raise IntegrityError(f"{lock}: a DVC at work has held it for {PATIENCE:.0f} s: try again") from error
+    try:
+        yield
+    finally:
+        guard.unlock()
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """The stages of a dvc.lock. Raises ``_NotARecord``."""
+    try:
+        return _stages(yaml.load(content.decode(), Loader=_Loader))  # noqa: S506 (it is a SafeLoader)
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _NotARecord(str(error)) from error
 
 
 class _NotARecord(ValueError):
@@ -238,7 +290,7 @@ def check(outs: Mapping[str, Mapping[str, Sequence[str]]], told: Told = _tell, r
     objects = [path for path in OBJECTS.glob("*/*") if OBJECT.fullmatch(path.name)]
     present = {path for path in written if Path(path).exists()}
     # what else jobs depend on: snapshots of settings, code
-    make_past([*present, *map(str, STATE.rglob("*")), *map(str, Path("data/code").rglob("*"))])
+    make_past([*present, *map(str, STATE.rglob("*")), *map(str, sources.CODE.rglob("*"))])
     sums.read([*objects, *present])
     for path in objects:
         if sums.of(path) != (path.parent.name + path.name).removesuffix(FOLDER):
@@ -337,16 +389,17 @@ def _orphans() -> Iterator[psutil.Process]:
 
 def remove_torn_list() -> None:
     """Remove DVC's list of running commands if it is cut short: DVC would refuse to do anything."""
-    if not RUNNING.is_file():
+    if _list_is_whole():
         return
-    with RUNNING.with_name("rwlock.lock").open("a") as guard:
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # a DVC is just at it
-            return
-        try:
-            whole = isinstance(json.loads(RUNNING.read_bytes()), dict)
-        except ValueError:
-            whole = False
-        if not whole:
+    with suppress(IntegrityError), held(RUNNING.with_name("rwlock.lock")):  # a DVC that holds it is at work on the list
+        if not _list_is_whole():
             RUNNING.unlink()
+
+
+def _list_is_whole() -> bool:
+    try:
+        return isinstance(json.loads(RUNNING.read_bytes()), dict)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False

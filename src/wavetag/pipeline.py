@@ -3,7 +3,6 @@
 DVC owns the stages and their state; Snakemake decides what runs when. Both read the same dvc.yaml and params.yaml.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from wavetag import files, findings, integrity, params, processes, search, sourc
 
 GPUS = "WAVETAG_JOB_GPUS"  # in the environment of jobs on a cluster: whether those that train have a GPU each, 1 or 0
 SNAPSHOTS = ".params"
-CODE = "data/code"
+CODE = str(sources.CODE)
 CODE_RECORDED = f"{SNAPSHOTS}/code_in_dvc.txt"  # what DVC's stage `code` was last run for
 CODE_NOTED = f"{SNAPSHOTS}/code_recorded"  # that Snakemake has begun since
 SUITES = Path("suites")
@@ -133,7 +132,7 @@ def _unlike_stages(root: str, settings: Mapping[str, Any]) -> list[str]:
     problems = {name: f"{path}: there is no stage {name}" for name in ENDS if root and name not in stages}
     for name, stage in stages.items():
         if problem := _misshapen(stage):
-            problems[name] = f"{path}: stages.{name}: {problem}"
+            problems[name] = f"{path}: stages.{files.one_line(name, 80)}: {problem}"
             continue
         try:
             for item in _items(stage, settings):
@@ -205,12 +204,15 @@ def source_files(stage: Mapping[str, Any]) -> list[str]:
 def write_code() -> None:
     """Take the code out of the package, as DVC's stage ``code`` does, if it or the package is not as it was left.
 
-    Not by a rule: Snakemake would remove the code of all modules first, and then hold it for new.
+    Not by a rule: Snakemake would remove the code of all modules first, and then hold it for new. Nor while another
+    Snakemake is at work here (this one can only be a dry run): its stages depend on the code that they began with.
     """
-    stamp = Path(SNAPSHOTS) / "code.txt"
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _listing_of_code():
+    stamp = sources.STAMP
+    if any(Path(".snakemake/locks").glob("*")) and processes.snakemakes(Path()):
+        return
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != sources.listing():
         sources.write(Path(CODE))
-        files.write_text(stamp, _listing_of_code())
+        files.write_text(stamp, sources.listing())
 
 
 def unrecorded_code() -> list[str]:
@@ -231,21 +233,11 @@ def record_code() -> None:
 
     Beside others it cannot: they read what it writes, and DVC ends the one that finds the other at work.
     """
-    stamp, known = Path(CODE_RECORDED), _listing_of_code()
+    stamp, known = Path(CODE_RECORDED), sources.listing()
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != known:
         quiet_dvc = [sys.executable, "workflow/quiet_dvc.py", "--wait-for-lock"]
         subprocess.run([*quiet_dvc, "repro", "-s", "code"], check=True)
         files.write_text(stamp, known)
-
-
-def _listing_of_code() -> str:
-    """What changes when a file of the package does, or of what is its code."""
-    digest = hashlib.sha256()
-    for folder in (Path("src/wavetag"), Path(CODE)):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def model_files(settings: Mapping[str, Any], name: str, folders: Iterable[str]) -> list[str]:
@@ -405,7 +397,7 @@ def _listing(dataset: Mapping[str, Any]) -> str:
 
 
 def gpus(submitted: bool = False) -> int:
-    """How many NVIDIA GPUs the driver lists; 0 where there is no driver.
+    """How many NVIDIA GPUs the driver lists, of those that CUDA_VISIBLE_DEVICES leaves; 0 where there is no driver.
 
     Args:
         submitted: whether this is a job that another process submitted to a cluster; what that says (``GPUS``) holds.
@@ -416,7 +408,9 @@ def gpus(submitted: bool = False) -> int:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=20)
     except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
         return 0
-    return listed.stdout.count("GPU ") if listed.returncode == 0 else 0
+    found = listed.stdout.count("GPU ") if listed.returncode == 0 else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found if visible is None else min(found, len([name for name in visible.split(",") if name.strip()]))
 
 
 def results(jobs: Iterable[tuple[str, str]]) -> str:

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 SNAKEMAKE = "WAVETAG_SNAKEMAKE"  # environment variable: the process that scheduled this one
@@ -160,3 +161,27 @@ def keep_memory() -> None:
         trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
         mallopt(trim_threshold, 2**31 - 1)
         mallopt(mmap_max, 0)
+
+
+def snakemakes(folder: Path) -> list[int]:
+    """Numbers of the other processes that are a Snakemake at work in a folder; or may be, of another user's.
+
+    A shell in whose command line the word is is none.
+    """
+    import psutil
+
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()[:3]  # snakemake …; python snakemake …; python -m snakemake …
+            if process.pid in mine or not any(Path(word).name == "snakemake" for word in words):
+                continue
+            if not Path(process.cwd()).samefile(folder):
+                continue
+        except psutil.AccessDenied:
+            pass
+        except (psutil.Error, OSError):
+            continue
+        found.append(process.pid)
+    return found

@@ -15,8 +15,9 @@ from wavetag import files
 def origin(folder: Path) -> Path | None:
     """The repository of which ``folder`` is the copy of an experiment; None if it is none."""
     place = folder.resolve()
-    if len(place.parents) > 4 and place.parent.parts[-3:] == (".dvc", "tmp", "exps"):
-        return place.parents[3]
+    holder = place.parent.parent if place.parent.name == "standalone" else place.parent  # so of --temp
+    if len(holder.parents) > 3 and holder.parts[-3:] == (".dvc", "tmp", "exps"):
+        return holder.parents[2]
     return None
 
 

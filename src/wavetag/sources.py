@@ -4,12 +4,15 @@ A stage has to run again when its code changes, and need not when only what is s
 """
 
 import ast
+import hashlib
 import io
 import shutil
 import tokenize
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+CODE = Path("data/code")  # what the stages depend on for their code, written by the stage of that name
+STAMP = Path(".params/code.txt")  # the listing of package and code when one was last taken from the other
 
 
 def code(text: str) -> str:
@@ -62,6 +65,16 @@ def _column(lines: list[str], line: int, offset: int) -> int:
 def of_module(name: str) -> bytes:
     """The code of a module of this package, as UTF-8."""
     return code((PACKAGE / f"{name}.py").read_text(encoding="utf-8")).encode()
+
+
+def listing() -> str:
+    """What changes when a file of the repository's package does, or of what was taken as its code."""
+    digest = hashlib.sha256()
+    for folder in (Path("src/wavetag"), CODE):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def write(out: Path) -> None:

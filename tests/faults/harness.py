@@ -174,7 +174,8 @@ class Run:
                 self.keep(told)
             return
         errors = "\n".join(line for line in told.splitlines() if not line.startswith("Updating lock file"))
-        named = [path for path in self.bad if path in errors]
+        errors = errors.replace(f"{self.folder}/", "")
+        named = [path for path in self.bad if says(errors, path)]
         if not named and "is being blocked by" in told:  # DVC: with the file, and the process that is at it
             named = ["a process of the killed run that was still at it"]
             self.repair.append(self.wait_for_the_rest)
@@ -586,6 +587,13 @@ class Run:
     def keep(self, told: str) -> None:
         """What the rerun told, to be looked at where the trial went wrong."""
         (self.place / "told").write_text(told)
+
+
+def says(errors: str, path: str) -> bool:
+    """Whether an error names a file, or says that permission was denied for one in it; not that something is in it."""
+    itself, within = re.compile(rf"(?<![\w/.-]){re.escape(path)}(?![\w/-]|\.\w)"), f"{path}/"
+    denied = re.compile(r"Permission denied|Errno 13|not permitted|PermissionError")
+    return any(itself.search(line) or (within in line and denied.search(line)) for line in errors.splitlines())
 
 
 class Hung(Exception):

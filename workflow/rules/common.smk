@@ -28,7 +28,7 @@ if config != SETTINGS[""]:
     )
 STAGES = pipeline.load_stages(SETTINGS)
 if workflow.is_main_process:  # a cluster's jobs find all that written, and would write it many at a time
-    pipeline.write_code()
+    pipeline.write_code()  # not under the stages of a run that is under way
     try:
         integrity.tidy()
         FOUND = pipeline.check_files(SETTINGS, STAGES)
@@ -40,7 +40,10 @@ else:
     UNRECORDED = []
 OUTS = pipeline.all_outs(SETTINGS, STAGES)
 if workflow.is_main_process:
-    adoption.adopt(OUTS, missing=["data/raw", "data/prepared"])
+    try:
+        adoption.adopt(OUTS, missing=["data/raw", "data/prepared"])
+    except PermissionError as error:  # dating a file is for its owner
+        raise WorkflowError(f"{error.filename}: another user's: run Snakemake as its owner, or copy it: {error}")
 
 DATASET = f"data/raw/{SETTINGS['']['dataset']['name']}"
 RATES = SETTINGS[""]["prepare"]["sample_rates"]
