@@ -31,6 +31,14 @@ def jobs(output: str) -> dict[str, int]:
     return counts
 
 
+def words(process: psutil.Process) -> list[str]:
+    """The command of a process; none of one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     """The repository as a clone would have it, with miniature settings, committed."""
@@ -90,7 +98,7 @@ def test_a_setting_that_is_edited_while_its_stage_runs_is_not_recorded_for_what_
         while stage is None:
             assert running.poll() is None
             children = psutil.Process(running.pid).children(recursive=True)
-            stage = next((child for child in children if "workflow/stage.py" in child.cmdline()), None)
+            stage = next((child for child in children if "workflow/stage.py" in words(child)), None)
         while stage.memory_info().rss < 80_000_000:  # it imports torch: what it depends on has been noted
             time.sleep(0.01)
         change(finished, lambda params: params["evaluate"].update(resamples=101))
