@@ -68,6 +68,32 @@ def test_a_setting_that_was_edited_meanwhile_is_named(changes, named):
         basis.check()
 
 
+@pytest.mark.parametrize(
+    ("address", "words", "known"),
+    [
+        ("train@crnn", ["--out", "suites/open/models/crnn"], True),  # called in the suite's folder
+        ("train@crnn", ["--suite", "suites/open"], True),
+        ("../open/dvc.yaml:train@crnn", ["--suite", "suites/open"], True),  # in another's
+        ("suites/open/dvc.yaml:train@crnn", ["--suite", "suites/open"], True),
+        ("train@crnn", ["--out", "models/crnn"], False),
+        ("../../dvc.yaml:train@crnn", [], False),
+        ("split", ["--flat", "suites/flat"], False),
+    ],
+)
+def test_the_stage_is_that_of_the_dvc_yaml_that_was_meant_wherever_dvc_was_called(address, words, known):
+    of_suite = {"stages": {"train": {"foreach": "-", "do": {"params": [{"suites/open/params.yaml": ["rate.${key}"]}]}}}}
+    Path("suites/open/dvc.yaml").write_text(yaml.safe_dump(of_suite))
+    Path("suites/open/params.yaml").write_text("rate: {crnn: 0.1}\n")
+    basis = Basis(address, words)
+    assert ("rate.crnn (suites/open/params.yaml)" in basis.known) == known
+    Path("suites/open/params.yaml").write_text("rate: {crnn: 0.2}\n")
+    if known:
+        with pytest.raises(EditedError, match=r"rate\.crnn"):
+            basis.check()
+    else:
+        basis.check()
+
+
 @pytest.mark.parametrize("content", ["experiments: {base", "- 1", ""])
 def test_settings_that_cannot_be_read_any_more_are_refused(content):
     basis = Basis("train@base")

@@ -36,7 +36,7 @@ if __name__ == "__main__":
                 print(f"{os.environ['DVC_STAGE']}: taken from the repository that this is a copy of")
                 sys.exit()
         if sys.argv[1] != "code":  # which writes what the others' code is held against
-            basis = provenance.Basis(os.environ["DVC_STAGE"])
+            basis = provenance.Basis(os.environ["DVC_STAGE"], sys.argv[2:])
             try:
                 basis.check_code()
             except provenance.EditedError as error:

@@ -4,7 +4,7 @@ A stage reads its settings, and imports its code, when it begins; DVC takes both
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,17 @@ class Basis:
 
     Args:
         address: of the stage, as DVC has it: ``train@base``, ``suites/open/dvc.yaml:train@crnn``.
+        words: of the stage's command.
     """
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.modules = list(_modules(address))
+    def __init__(self, address: str, words: Sequence[str] = ()) -> None:
+        self.stage, self.item = _stage(address, words)
+        self.modules = list(_modules(self.stage))
         self.known = self._now()
 
     def _now(self) -> dict[str, Any]:
         sums = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self.modules if path.is_file()}
-        return {**dict(_settings(self.address)), **sums}
+        return {**dict(_settings(self.stage, self.item)), **sums}
 
     def check_code(self) -> None:
         """Refuse to begin with code that is not what DVC will record: ``data/code`` was written from another.
@@ -70,24 +71,32 @@ class Basis:
             )
 
 
-def _stage(address: str) -> tuple[dict[str, Any], str]:
-    """A stage of a dvc.yaml, and what it is repeated for."""
+def _stage(address: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """A stage of a dvc.yaml, and what it is repeated for.
+
+    The path in an address is from where DVC was called, and left out where that was beside the dvc.yaml: in a suite's
+    folder, too, whose stages have paths of that suite among their words.
+    """
     path, _, name = address.rpartition(":")
     name, _, item = name.partition("@")
-    stage = _read(path or "dvc.yaml")["stages"][name]
-    return stage.get("do", stage), item
+    suites = [Path(path).parent.name] if path else [Path(word).parts[1] for word in words if word.startswith("suites/")]
+    for place in (Path("suites", suite, "dvc.yaml") for suite in suites):
+        if place.is_file() and name in (stages := _read(place)["stages"]):
+            break
+    else:
+        stages = _read(Path("dvc.yaml"))["stages"]
+    return stages[name].get("do", stages[name]), item
 
 
-def _read(path: str) -> Any:
-    return yaml.load(Path(path).read_bytes(), Loader=_Loader)  # noqa: S506 (it is a SafeLoader)
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 (it is a SafeLoader)
 
 
-def _settings(address: str) -> Iterator[tuple[str, Any]]:
+def _settings(stage: Mapping[str, Any], item: str) -> Iterator[tuple[str, Any]]:
     """Name and value of each setting that a stage depends on; of one that is not there, none."""
-    stage, item = _stage(address)
     for listed in stage.get("params", ()):
         for path, names in listed.items() if isinstance(listed, dict) else [("params.yaml", [listed])]:
-            settings = _read(path)
+            settings = _read(Path(path))
             for name in (name.replace("${key}", item) for name in names):
                 value = settings
                 for part in name.split("."):
@@ -95,8 +104,8 @@ def _settings(address: str) -> Iterator[tuple[str, Any]]:
                 yield f"{name} ({path})", value
 
 
-def _modules(address: str) -> Iterator[Path]:
+def _modules(stage: Mapping[str, Any]) -> Iterator[Path]:
     """The files of ``data/code`` that a stage depends on."""
-    for dep in _stage(address)[0].get("deps", ()):
+    for dep in stage.get("deps", ()):
         if (path := Path(dep)).is_relative_to(sources.CODE):
             yield from sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.is_file() else []
