@@ -36,10 +36,10 @@ if __name__ == "__main__":
                 print(f"{os.environ['DVC_STAGE']}: taken from the repository that this is a copy of")
                 sys.exit()
         if sys.argv[1] != "code":  # which writes what the others' code is held against
-            basis = provenance.Basis(os.environ["DVC_STAGE"], sys.argv[2:])
             try:
+                basis = provenance.Basis(os.environ["DVC_STAGE"], sys.argv[2:])
                 basis.check_code()
-            except provenance.EditedError as error:
+            except (provenance.EditedError, OSError) as error:
                 sys.exit(f"{sys.argv[1]}: {error}")
     stage = sys.argv.pop(1)
     try:
