@@ -59,14 +59,15 @@ def lease(
         return
     allocation = os.environ.get("SLURM_JOB_ID", "")
     by = ", given by Slurm" if allocation else ""
-    names = {device: f"slurm-{allocation}-{device}" if allocation else _on_machine(device) for device in devices}
+    whose = {device: f"slurm-{allocation}-{device}" if allocation else _on_machine(device) for device in devices}
+    names = {device: re.sub(r"[^A-Za-z0-9-]", "-", name) for device, name in whose.items()}
     folder = Path(folder or Path(tempfile.gettempdir()) / f"wavetag-leases-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     waited = False
     while True:
         for place in range(jobs):  # the first place of every device, before the second of any
             for device in devices:
-                with (folder / f"{re.sub(r'[^A-Za-z0-9-]', '-', names[device])}.{place}.lock").open("w") as file:
+                with (folder / f"{names[device]}.{place}.lock").open("w") as file:
                     try:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     except BlockingIOError:

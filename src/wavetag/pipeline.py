@@ -211,7 +211,7 @@ def write_code() -> None:
     if any(Path(".snakemake/locks").glob("*")) and processes.snakemakes(Path()):
         return
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != sources.listing():
-        sources.write(Path(CODE))
+        sources.write(sources.CODE)
         files.write_text(stamp, sources.listing())
 
 
